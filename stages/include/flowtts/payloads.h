@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <flowtts/payload.h>
+
+/// The payload types of the built-in stages, in the order in which a record goes through them:
+/// Conversation ─► Sentence ─► Phonemes ─► Audio ─► AudioFile.
+namespace flowtts {
+
+/// One turn of a conversation.
+struct Turn {
+  std::string role;    ///< Normalised: "human", "gpt", "system", "tool", or the name in lower case.
+  std::string label;   ///< The role as the input wrote it; empty where it had none.
+  std::string text;    ///< The original text.
+  std::string spoken;  ///< What is to be said of it: the text, until `clean_text` has seen it.
+  std::string extra;   ///< JSON members of the turn that FlowTTS does not read, as `"a":1,"b":2`.
+};
+
+/// Which of the two customary shapes a record had; its manifest line has the same.
+enum class ConversationShape {
+  kShareGpt,  ///< `conversations: [{from, value}]`
+  kOpenAi,    ///< `messages: [{role, content}]`
+};
+
+/// A record of the input.
+struct Conversation {
+  static constexpr std::string_view kPayloadName = "Conversation";
+
+  std::string id;          ///< As text; made from the record's index where the input has none.
+  bool id_given = true;    ///< Whether the input had an id.
+  bool id_number = false;  ///< Whether the input's id was a JSON number.
+  ConversationShape shape = ConversationShape::kShareGpt;
+  std::vector<Turn> turns;
+  std::string extra;  ///< Other JSON members of the record (image, model, ...), as `"a":1,"b":2`.
+
+  std::size_t bytes() const;
+  void to_json(JsonWriter& json) const;
+};
+
+/// A piece of a turn that is spoken in one breath.
+struct Sentence {
+  static constexpr std::string_view kPayloadName = "Sentence";
+
+  std::shared_ptr<const Conversation> conversation;  ///< What it was split from; never null.
+  std::uint32_t turn = 0;                            ///< Index into `conversation->turns`.
+  std::uint32_t index = 0;                           ///< Its place among the turn's sentences.
+  std::string text;    ///< The piece as split; the pieces joined give the turn's spoken text.
+  std::string spoken;  ///< What the voice is asked to say: `text` without outer white space.
+
+  std::size_t bytes() const;
+  void to_json(JsonWriter& json) const;
+};
+
+/// A sentence as a voice's model reads it.
+struct Phonemes {
+  static constexpr std::string_view kPayloadName = "Phonemes";
+
+  Sentence sentence;
+  std::vector<std::int64_t> tokens;  ///< Token ids of the voice's front end; never empty.
+
+  std::size_t bytes() const;
+  void to_json(JsonWriter& json) const;
+};
+
+/// How a piece of audio came to be spoken.
+struct Speech {
+  Sentence sentence;
+  std::string speaker;     ///< The speaker's name in the voice.
+  std::uint64_t seed = 0;  ///< What the random choices for this sentence were drawn from.
+  std::string voice;       ///< The voice's name and content hash: "default@3f2a...".
+
+  std::size_t bytes() const;
+};
+
+/// One channel of sound.
+struct Audio {
+  static constexpr std::string_view kPayloadName = "Audio";
+
+  std::vector<float> samples;            ///< Full scale is [-1, 1]; values outside are possible.
+  std::uint32_t sample_rate = 0;         ///< Hertz.
+  std::shared_ptr<const Speech> speech;  ///< Null where it was not synthesized.
+
+  double seconds() const;
+  std::size_t bytes() const;
+  void to_json(JsonWriter& json) const;
+};
+
+/// Audio that has been written.
+struct AudioFile {
+  static constexpr std::string_view kPayloadName = "AudioFile";
+
+  std::string path;               ///< Relative to the output folder, with '/'.
+  std::uint32_t sample_rate = 0;  ///< Hertz.
+  std::uint64_t samples = 0;
+  std::uint64_t clipped = 0;             ///< Samples beyond full scale, written at full scale.
+  float peak = 0;                        ///< Largest magnitude before clipping; full scale is 1.
+  std::shared_ptr<const Speech> speech;  ///< Null where it was not synthesized.
+
+  double seconds() const;
+  std::size_t bytes() const;
+  void to_json(JsonWriter& json) const;
+};
+
+}  // namespace flowtts
