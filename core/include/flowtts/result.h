@@ -11,7 +11,8 @@ namespace flowtts {
 struct Error {
   std::string code;        ///< Short and stable, snake_case: "length_outside_tensor".
   std::string message;     ///< For a person: what was found, what is allowed.
-  bool retryable = false;  ///< True where the same call may succeed later (disk, device).
+  bool retryable = false;  ///< The same call may succeed at once: `run.on_error.retries` applies.
+  bool fatal = false;      ///< Nothing can go on (disk full, device lost): the run ends, status 3.
 };
 
 /// An item that is deliberately left out, and why: "unspeakable", "role". The reason is a short

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flowtts/stage.h>
+
+/// Stages as the framework sees them: without their types. Authors of stages do not need this file;
+/// who embeds FlowTTS uses `StageRegistry`.
+namespace flowtts {
+
+enum class StageKind { kSource, kMap, kFilter, kRecordFilter, kExpand, kGather, kDevice, kSink };
+
+std::string_view stage_kind_name(StageKind kind);
+
+struct AnySourceRecord {
+  RecordKey key;
+  std::uint64_t offset = 0;
+  Result<AnyPayload> payload;
+};
+
+struct AnyGathered {
+  struct Arrived {
+    std::vector<std::uint32_t> path;
+    AnyPayload payload;
+  };
+  AnyPayload origin;
+  std::uint64_t offset = 0;
+  std::vector<Arrived> arrived;
+  std::vector<EndedItem> ended;
+};
+
+struct AnyBatchItem {
+  const AnyPayload& payload;
+  const Item& item;
+};
+
+/// A configured stage. Which of the calls below are meaningful follows from its kind; see the base
+/// classes in stage.h for when and on which thread each is made.
+class AnyStage {
+ public:
+  virtual ~AnyStage() = default;
+
+  virtual void* object() = 0;  ///< The author's struct, for `ParamInfo::field`.
+  virtual std::unique_ptr<AnyStage> clone() const = 0;
+
+  virtual void check(Checker& checker) const = 0;
+  virtual std::optional<Error> open(const RunContext& context) = 0;
+  virtual std::optional<Error> close() = 0;
+  virtual double growth() const = 0;
+
+  virtual std::optional<AnySourceRecord> next(const KeepRecord& keep);
+  /// map, filter, expand and sink: what goes on (nothing for a sink).
+  virtual Result<std::vector<AnyPayload>> process(const AnyPayload& in, const Item& item);
+  virtual Result<AnyPayload> gather(AnyGathered gathered, const Item& item);
+  virtual bool keep(const RecordKey& key, std::uint64_t seed) const;
+  virtual bool needs_scan() const;
+  virtual std::optional<Error> prepare(const RecordScan& scan, std::uint64_t seed);
+  virtual std::optional<Error> load(DeviceContext& device);
+  virtual std::size_t length(const AnyPayload& in) const;
+  virtual std::size_t max_batch(DeviceId device) const;
+  virtual std::vector<Result<AnyPayload>> process_batch(std::span<const AnyBatchItem> batch,
+                                                        DeviceContext& device) const;
+};
+
+/// A stage type.
+struct StageType {
+  StageSpec spec;
+  StageKind kind = StageKind::kMap;
+  const PayloadInfo* in = nullptr;   ///< Null for a source, and for a record filter (any type).
+  const PayloadInfo* out = nullptr;  ///< Null for a sink, and for a record filter (as it came).
+  std::function<std::unique_ptr<AnyStage>()> make;
+};
+
+/// The stage types of the program, by name. Filled before main; afterwards read-only, from any
+/// thread.
+class StageRegistry {
+ public:
+  static StageRegistry& global();
+
+  /// Throws std::logic_error where the name is taken, empty or not snake_case: a mistake in a
+  /// program, found at its first start.
+  void add(StageType type);
+
+  const StageType* find(std::string_view name) const;
+  std::vector<const StageType*> all() const;  ///< Sorted by name.
+
+ private:
+  std::vector<std::unique_ptr<StageType>> types_;
+};
+
+}  // namespace flowtts

@@ -1,0 +1,263 @@
+#pragma once
+
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+#include <flowtts/registry.h>
+
+/// Turns an author's typed stage into an `AnyStage`, and says in words what the author forgot.
+namespace flowtts {
+namespace detail {
+
+template <template <class...> class Base, class... Args>
+std::true_type derives_test(const Base<Args...>*);
+template <template <class...> class Base>
+std::false_type derives_test(...);
+template <class T, template <class...> class Base>
+inline constexpr bool kDerives = decltype(derives_test<Base>(static_cast<T*>(nullptr)))::value;
+
+template <class T>
+inline constexpr int kBases = int{kDerives<T, Source>} + int{kDerives<T, Map>} +
+                              int{kDerives<T, Filter>} + int{kDerives<T, Expand>} +
+                              int{kDerives<T, Gather>} + int{kDerives<T, DeviceStage>} +
+                              int{kDerives<T, Sink>} + int{std::is_base_of_v<RecordFilter, T>};
+
+template <class T>
+consteval StageKind kind_of() {
+  static_assert(kBases<T> == 1,
+                "a stage derives from exactly one of Source, Map, Filter, RecordFilter, Expand, "
+                "Gather, DeviceStage, Sink");
+  if constexpr (kDerives<T, Source>) return StageKind::kSource;
+  if constexpr (kDerives<T, Map>) return StageKind::kMap;
+  if constexpr (kDerives<T, Filter>) return StageKind::kFilter;
+  if constexpr (kDerives<T, Expand>) return StageKind::kExpand;
+  if constexpr (kDerives<T, Gather>) return StageKind::kGather;
+  if constexpr (kDerives<T, DeviceStage>) return StageKind::kDevice;
+  if constexpr (kDerives<T, Sink>) return StageKind::kSink;
+  return StageKind::kRecordFilter;
+}
+
+template <class T>
+const PayloadInfo* in_of() {
+  if constexpr (requires { typename T::In; }) return &payload_info<typename T::In>();
+  return nullptr;
+}
+template <class T>
+const PayloadInfo* out_of() {
+  if constexpr (requires { typename T::Out; }) return &payload_info<typename T::Out>();
+  return nullptr;
+}
+
+template <class R>
+struct IsResult : std::false_type {};
+template <class R>
+struct IsResult<Result<R>> : std::true_type {};
+
+/// Takes T or Result<T> as Result<T>.
+template <class R>
+auto as_result(R returned) {
+  if constexpr (IsResult<R>::value) {
+    return returned;
+  } else {
+    return Result<R>(std::move(returned));
+  }
+}
+
+template <class To, class From>
+Result<To> not_ok(const Result<From>& result) {
+  if (result.is_filtered()) return result.filtered();
+  return result.error();
+}
+
+}  // namespace detail
+
+template <class T>
+class StageAdapter final : public AnyStage {
+  static constexpr StageKind kKind = detail::kind_of<T>();
+  static_assert(std::is_default_constructible_v<T> && std::is_copy_constructible_v<T>,
+                "a stage is default-constructible and copyable: what cannot be copied belongs into "
+                "a shared_ptr made by open() or load()");
+
+ public:
+  StageAdapter() = default;
+
+  void* object() override { return &stage_; }
+  std::unique_ptr<AnyStage> clone() const override { return std::make_unique<StageAdapter>(*this); }
+
+  void check(Checker& checker) const override {
+    if constexpr (requires { stage_.check(checker); }) stage_.check(checker);
+  }
+  std::optional<Error> open(const RunContext& context) override {
+    if constexpr (requires { stage_.open(context); }) return stage_.open(context);
+    return std::nullopt;
+  }
+  std::optional<Error> close() override {
+    if constexpr (requires { stage_.close(); }) return stage_.close();
+    return std::nullopt;
+  }
+  double growth() const override {
+    if constexpr (requires { stage_.growth(); }) return stage_.growth();
+    return 1.0;
+  }
+
+  std::optional<AnySourceRecord> next(const KeepRecord& keep) override {
+    if constexpr (kKind == StageKind::kSource) {
+      static_assert(requires { stage_.next(keep); },
+                    "a Source has: std::optional<SourceRecord<Out>> next(const KeepRecord& keep)");
+      auto record = stage_.next(keep);
+      if (!record) return std::nullopt;
+      return AnySourceRecord{std::move(record->key), record->offset,
+                             erase(std::move(record->payload))};
+    } else {
+      return AnyStage::next(keep);
+    }
+  }
+
+  Result<std::vector<AnyPayload>> process(const AnyPayload& in, const Item& item) override {
+    using Many = std::vector<AnyPayload>;
+    if constexpr (kKind == StageKind::kMap) {
+      static_assert(requires { stage_.process(payload(in), item); },
+                    "a Map has: Out process(const In&, const Item&) const");
+      auto result = detail::as_result(stage_.process(payload(in), item));
+      static_assert(std::is_same_v<typename decltype(result)::value_type, typename T::Out>,
+                    "process returns the Out of its Map<In, Out>, or Result<Out>");
+      if (!result.ok()) return detail::not_ok<Many>(result);
+      return Many{AnyPayload::of(std::move(result).value())};
+    } else if constexpr (kKind == StageKind::kFilter) {
+      static_assert(requires { stage_.process(payload(in), item); },
+                    "a Filter has: std::optional<Filtered> process(const In&, const Item&) const");
+      std::optional<Filtered> filtered = stage_.process(payload(in), item);
+      if (filtered) return *std::move(filtered);
+      return Many{in};
+    } else if constexpr (kKind == StageKind::kExpand) {
+      static_assert(requires { stage_.process(payload(in), item); },
+                    "an Expand has: std::vector<Out> process(const In&, const Item&) const");
+      auto result = detail::as_result(stage_.process(payload(in), item));
+      if (!result.ok()) return detail::not_ok<Many>(result);
+      Many out;
+      out.reserve(result->size());
+      for (auto& child : *result) out.push_back(AnyPayload::of(std::move(child)));
+      if (out.empty()) return Filtered{"empty"};
+      return out;
+    } else if constexpr (kKind == StageKind::kSink) {
+      static_assert(requires { stage_.process(payload(in), item); },
+                    "a Sink has: std::optional<Error> process(const In&, const Item&) const");
+      std::optional<Error> error = stage_.process(payload(in), item);
+      if (error) return *std::move(error);
+      return Many{};
+    } else {
+      return AnyStage::process(in, item);
+    }
+  }
+
+  Result<AnyPayload> gather(AnyGathered gathered, const Item& item) override {
+    if constexpr (kKind == StageKind::kGather) {
+      Gathered<typename T::In> typed;
+      typed.origin = std::move(gathered.origin);
+      typed.offset = gathered.offset;
+      typed.ended = std::move(gathered.ended);
+      typed.arrived.reserve(gathered.arrived.size());
+      for (auto& arrived : gathered.arrived) {
+        typed.arrived.push_back(
+            {std::move(arrived.path), arrived.payload.template shared_as<typename T::In>()});
+      }
+      static_assert(requires { stage_.process(typed, item); },
+                    "a Gather has: Out process(const Gathered<In>&, const Item&)");
+      return erase(detail::as_result(stage_.process(typed, item)));
+    } else {
+      return AnyStage::gather(std::move(gathered), item);
+    }
+  }
+
+  bool keep(const RecordKey& key, std::uint64_t seed) const override {
+    if constexpr (kKind == StageKind::kRecordFilter) {
+      static_assert(requires { stage_.keep(key, seed); },
+                    "a RecordFilter has: bool keep(const RecordKey&, std::uint64_t seed) const");
+      return stage_.keep(key, seed);
+    } else {
+      return AnyStage::keep(key, seed);
+    }
+  }
+  bool needs_scan() const override {
+    if constexpr (requires(const RecordScan& scan, T stage) { stage.prepare(scan, 0U); }) {
+      if constexpr (requires { stage_.needs_scan(); }) return stage_.needs_scan();
+      return true;
+    }
+    return false;
+  }
+  std::optional<Error> prepare(const RecordScan& scan, std::uint64_t seed) override {
+    if constexpr (requires { stage_.prepare(scan, seed); }) return stage_.prepare(scan, seed);
+    return std::nullopt;
+  }
+
+  std::optional<Error> load(DeviceContext& device) override {
+    if constexpr (requires { stage_.load(device); }) return stage_.load(device);
+    return std::nullopt;
+  }
+  std::size_t length(const AnyPayload& in) const override {
+    if constexpr (kKind == StageKind::kDevice) {
+      static_assert(requires { stage_.length(payload(in)); },
+                    "a DeviceStage has: std::size_t length(const In&) const");
+      return stage_.length(payload(in));
+    } else {
+      return AnyStage::length(in);
+    }
+  }
+  std::size_t max_batch(DeviceId device) const override {
+    if constexpr (requires { stage_.max_batch(device); }) return stage_.max_batch(device);
+    return AnyStage::max_batch(device);
+  }
+  std::vector<Result<AnyPayload>> process_batch(std::span<const AnyBatchItem> batch,
+                                                DeviceContext& device) const override {
+    if constexpr (kKind == StageKind::kDevice) {
+      std::vector<BatchItem<typename T::In>> typed;
+      typed.reserve(batch.size());
+      for (const AnyBatchItem& any : batch) typed.push_back({payload(any.payload), any.item});
+      const std::span<const BatchItem<typename T::In>> items(typed);
+      static_assert(requires { stage_.process_batch(items, device); },
+                    "a DeviceStage has: std::vector<Result<Out>> process_batch("
+                    "std::span<const BatchItem<In>>, DeviceContext&) const");
+      std::vector<Result<AnyPayload>> out;
+      out.reserve(batch.size());
+      for (auto& result : stage_.process_batch(items, device)) {
+        out.push_back(erase(std::move(result)));
+      }
+      return out;
+    } else {
+      return AnyStage::process_batch(batch, device);
+    }
+  }
+
+ private:
+  static const auto& payload(const AnyPayload& any) { return *any.template as<typename T::In>(); }
+
+  template <class Out>
+  static Result<AnyPayload> erase(Result<Out> result) {
+    if (!result.ok()) return detail::not_ok<AnyPayload>(result);
+    return AnyPayload::of(std::move(result).value());
+  }
+
+  T stage_;
+};
+
+/// What `FLOWTTS_STAGE` defines. Registers in its constructor.
+template <class T>
+class StageRegistration {
+ public:
+  StageRegistration() {
+    static_assert(
+        requires(Spec<T>& spec) { T::describe(spec); },
+        "a stage has: static void describe(flowtts::Spec<T>& spec)");
+    StageType type;
+    Spec<T> spec(type.spec);
+    T::describe(spec);
+    type.kind = detail::kind_of<T>();
+    type.in = detail::in_of<T>();
+    type.out = detail::out_of<T>();
+    type.make = [] { return std::make_unique<StageAdapter<T>>(); };
+    StageRegistry::global().add(std::move(type));
+  }
+};
+
+}  // namespace flowtts

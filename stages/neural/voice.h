@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <flowtts/device.h>
+#include <flowtts/result.h>
+
+namespace flowtts {
+
+/// A voice as its YAML file describes it: which model, how it is stored, who speaks, which front
+/// end turns text into its tokens. A value; read-only once it has been read.
+struct VoiceConfig {
+  std::string name;
+  std::string format;           ///< "torchscript", or another registered voice format.
+  std::filesystem::path model;  ///< Absolute, or relative to the working directory.
+  std::uint32_t sample_rate = 0;  ///< Of the module's audio, hertz.
+  std::uint32_t hop = 0;          ///< Samples a frame; 0 for a module without frames.
+  std::vector<std::string> languages;
+  std::string front_end;              ///< A registered front end: "flite_us".
+  std::vector<std::string> speakers;  ///< The index is the module's speaker id.
+  std::size_t max_tokens = 0;         ///< The longest sentence that the model was made for; 0: any.
+  std::string plan_method;            ///< Empty for a one-part module (`forward`).
+  std::string render_method;
+  double min_seconds_per_character = 0;
+  double max_seconds_per_character = 0;
+  std::string hash;  ///< XXH3-128 over the voice file and the model file, 32 hex digits.
+
+  std::string label() const;  ///< "default@3f2a90c1": the name and the hash's first 8 digits.
+};
+
+/// Reads a voice file. Errors name the file, line and column, what was found and what is allowed.
+/// \param hash whether to read the model file for `hash`; without, only its existence is checked.
+Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash);
+
+/// One sentence for a voice's model.
+struct VoiceInput {
+  std::span<const std::int64_t> tokens;
+  std::int64_t speaker = 0;
+  double speed = 1.0;      ///< 1 is the voice's own pace, 2 twice as fast.
+  std::uint64_t seed = 0;  ///< For models that draw random numbers.
+};
+
+/// A voice's model on one device. Loaded once a device; `synthesize` is called by the device's lanes
+/// at the same time, with the device bound.
+class VoiceEngine {
+ public:
+  virtual ~VoiceEngine() = default;
+
+  /// One result an input, in order: float32 samples at the voice's rate, of the model's returned
+  /// length. A length outside the returned tensor is the Error "length_outside_tensor" of that
+  /// item. A sentence gives the same samples whatever its batch.
+  virtual std::vector<Result<std::vector<float>>> synthesize(std::span<const VoiceInput> batch) = 0;
+
+  /// The most items that one call should be given on this device.
+  virtual std::size_t max_batch() const = 0;
+};
+
+using VoiceEngineFactory =
+    std::function<Result<std::shared_ptr<VoiceEngine>>(const VoiceConfig&, DeviceId)>;
+
+/// Registers the engine for a voice format. Before a run starts.
+void register_voice_format(std::string format, VoiceEngineFactory factory);
+
+/// Loads a voice's model onto a device; for "torchscript" this loads the LibTorch part of FlowTTS
+/// first. Errors say which file or library is missing.
+Result<std::shared_ptr<VoiceEngine>> open_voice(const VoiceConfig& voice, DeviceId device);
+
+}  // namespace flowtts
