@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <flowtts/stage.h>
+#include <flowtts/stage_base.h>
 
 /// Stages as the framework sees them: without their types. Authors of stages do not need this file;
 /// who embeds FlowTTS uses `StageRegistry`.

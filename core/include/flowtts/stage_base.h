@@ -1,0 +1,155 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flowtts/device.h>
+#include <flowtts/item.h>
+#include <flowtts/payload.h>
+#include <flowtts/result.h>
+#include <flowtts/spec.h>
+
+namespace flowtts {
+
+/// What a stage may know of the run. Valid between `open` and the end of `close`.
+struct RunContext {
+  std::filesystem::path output;  ///< The run's output folder; exists. Empty in a run without one.
+  std::uint64_t seed = 0;
+};
+
+/// Takes what a stage's `check` finds wrong with its parameters.
+class Checker {
+ public:
+  virtual ~Checker() = default;
+  /// \param param the parameter at fault, or empty for the stage as a whole.
+  virtual void error(std::string_view param, std::string message) = 0;
+  virtual void warning(std::string_view param, std::string message) = 0;
+  /// A line for the plan that `flowtts check` prints: what this stage will do or need.
+  virtual void note(std::string text) = 0;
+  /// The device memory that the stage needs on each device at the most, bytes.
+  virtual void device_bytes(std::uint64_t bytes) = 0;
+};
+
+/// Asked by a source for each record as soon as the record's identity is known, once, in input
+/// order; where it says no, the source need not make the record. It also counts the record as read.
+using KeepRecord = std::function<bool(const RecordKey&)>;
+
+/// A record as a source makes it.
+template <PayloadType Out>
+struct SourceRecord {
+  RecordKey key;
+  std::uint64_t offset = 0;  ///< Where it stands in the input, bytes; for diagnostics.
+  Result<Out> payload;       ///< An Error for a malformed record: it fails, the run goes on.
+};
+
+/// Makes the records: `std::optional<SourceRecord<Out>> next(const KeepRecord& keep)`, nothing at
+/// the end. Called by one dedicated thread that may block on I/O. `open` prepares it, and may be
+/// called again after `close` to start from the beginning. Malformed records that have no identity
+/// are returned without asking `keep`.
+template <PayloadType OutT>
+struct Source {
+  using Out = OutT;
+};
+
+/// Makes one item of one: `Out process(const In&, const Item&) const`, or `Result<Out>`. `In` may be
+/// taken by value where a copy is to be changed.
+template <PayloadType InT, PayloadType OutT>
+struct Map {
+  using In = InT;
+  using Out = OutT;
+};
+
+/// Lets items pass or not: `std::optional<Filtered> process(const In&, const Item&) const`.
+template <PayloadType InT>
+struct Filter {
+  using In = InT;
+  using Out = InT;
+};
+
+/// Decides by a record's identity alone, whatever the payload: `bool keep(const RecordKey&,
+/// std::uint64_t seed) const`. Directly behind a source it is asked by the source itself, so that a
+/// record that is not kept is never made. Such records are counted and leave no manifest line.
+///
+/// Where it has `std::optional<Error> prepare(const RecordScan&, std::uint64_t seed)`, that is
+/// called before the run with a scan over all of the source's keys; such a filter must stand
+/// directly behind a source unless `needs_scan() const` says false.
+struct RecordFilter {};
+using RecordScan = std::function<std::optional<Error>(const std::function<void(const RecordKey&)>&)>;
+
+/// Makes any number of items of one: `std::vector<Out> process(const In&, const Item&) const`, or
+/// `Result<std::vector<Out>>`. An empty vector filters the item with the reason "empty".
+template <PayloadType InT, PayloadType OutT>
+struct Expand {
+  using In = InT;
+  using Out = OutT;
+};
+
+/// Where an item of a record ended before it reached a `Gather`.
+struct EndedItem {
+  std::vector<std::uint32_t> path;
+  std::string stage;      ///< The id of the stage where it ended.
+  AnyPayload payload;     ///< What that stage was given; empty where the source itself failed.
+  Result<bool> outcome{true};  ///< Filtered or Error; true where it was written elsewhere.
+};
+
+/// All that became of one record.
+template <PayloadType In>
+struct Gathered {
+  struct Arrived {
+    std::vector<std::uint32_t> path;
+    std::shared_ptr<const In> payload;
+  };
+  AnyPayload origin;             ///< What the source made; empty where it was malformed.
+  std::uint64_t offset = 0;      ///< Of the record in the input, bytes.
+  std::vector<Arrived> arrived;  ///< Sorted by path.
+  std::vector<EndedItem> ended;  ///< Sorted by path.
+};
+
+/// Brings all items of a record together again: `Out process(const Gathered<In>&, const Item&)`, or
+/// `Result<Out>`. Called once for every record that entered the graph, when each of its items has
+/// arrived here or ended elsewhere; also for a record of which nothing arrived.
+template <PayloadType InT, PayloadType OutT>
+struct Gather {
+  using In = InT;
+  using Out = OutT;
+};
+
+/// One item of a batch.
+template <PayloadType In>
+struct BatchItem {
+  const In& payload;
+  const Item& item;
+};
+
+/// Works on a device, a batch at a time. The executor copies the configured stage for each device
+/// and then calls
+///
+///     std::optional<Error> load(DeviceContext&);                 // once on each device's copy
+///     std::size_t length(const In&) const;                       // what batches are bucketed by
+///     std::vector<Result<Out>> process_batch(std::span<const BatchItem<In>>, DeviceContext&) const;
+///     std::size_t max_batch(DeviceId) const;                     // optional: the device's own limit
+///
+/// `process_batch` is called by the device's lanes, several at once, each on its own thread with
+/// the device, a stream and thread counts bound; it returns one result an item, in order, and sees
+/// no queue, thread or other device. An Error without payload (`fatal`) ends the run.
+template <PayloadType InT, PayloadType OutT>
+struct DeviceStage {
+  using In = InT;
+  using Out = OutT;
+};
+
+/// Takes items out of the graph: `std::optional<Error> process(const In&, const Item&) const`.
+template <PayloadType InT>
+struct Sink {
+  using In = InT;
+};
+
+}  // namespace flowtts
