@@ -62,7 +62,7 @@ class Override {
       return refuse(root, "expected NAME.KEY=VALUE, such as sample.alpha=0.1");
     }
     Path path = split_path(std::string_view(argument_).substr(0, equals));
-    if (path.size() < 2 || std::any_of(path.begin(), path.end(), &std::string::empty)) {
+    if (path.size() < 2 || std::find(path.begin(), path.end(), "") != path.end()) {
       return refuse(root, "expected NAME.KEY=VALUE with NAME being vars, run or a stage's id");
     }
     const yaml::NodePtr value = parse_value(argument_.substr(equals + 1));

@@ -46,6 +46,7 @@ struct StageSpec {
   std::string doc;      ///< Further paragraphs, Markdown.
   std::vector<ParamInfo> params;
   bool serial = false;           ///< `process` is called on one thread at a time.
+  bool may_end = false;          ///< A pipeline may end here: the stage leaves something behind.
   std::string runtime = "host";  ///< The device runtime of a device stage.
 };
 
@@ -67,6 +68,12 @@ class Spec {
   /// The stage's `process` changes its members, so it is never called on two threads at a time.
   Spec& serial() {
     spec_.serial = true;
+    return *this;
+  }
+
+  /// The stage leaves something behind (a file, say), so that it need have no follower.
+  Spec& may_end() {
+    spec_.may_end = true;
     return *this;
   }
 

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <flowtts/pipeline.h>
+
+#include "core/config/yaml_tree.h"
+
+namespace flowtts {
+
+/// Reads the limit of `on_error.max_failed`; see settings.cc.
+std::optional<double> parse_max_failed(std::string_view text, bool& share);
+
+/// Turns a pipeline file's tree into a Pipeline, reporting everything that is wrong with it in one
+/// pass. Used once.
+class PipelineCompiler {
+ public:
+  PipelineCompiler(const Pipeline::Options& options, Diagnostics& diagnostics)
+      : options_(options), diagnostics_(diagnostics) {}
+
+  std::optional<Pipeline> compile(yaml::NodePtr root, const std::string& file);
+
+ private:
+  void read_head(const yaml::Node& root);
+  void read_run(const yaml::Node* run);
+  void read_stages(const yaml::Node& list);
+  void read_stage(const yaml::NodePtr& node);
+  void read_type(const yaml::Node& node, PipelineStage& stage);
+  void read_numbers(const yaml::Node& node, PipelineStage& stage);
+  void read_devices(const yaml::Node& node, PipelineStage& stage);
+  void configure(const yaml::Node& node, PipelineStage& stage);
+
+  void connect();
+  void connect_stage(std::size_t index);
+  std::optional<std::size_t> find_stage(const yaml::Node& name, std::size_t asking);
+  /// The stages in the order of the flow; nothing where there is a cycle, which is reported.
+  std::optional<std::vector<std::size_t>> flow_order();
+  void report_cycle(const std::vector<std::size_t>& unsettled);
+  void check_sources();
+  void check_ends();
+  void check_types(const std::vector<std::size_t>& order);
+  void place_record_filters();
+  void estimate_growth(const std::vector<std::size_t>& order);
+
+  std::string name_of(const PipelineStage& stage) const;
+  void error(const SourcePosition& where, std::string code, std::string message) {
+    diagnostics_.error(where, std::move(code), std::move(message));
+  }
+
+  const Pipeline::Options& options_;
+  Diagnostics& diagnostics_;
+  Pipeline pipeline_;
+  std::vector<yaml::NodePtr> nodes_;  ///< What each stage was read from.
+  std::optional<std::vector<DeviceInfo>> gpus_;
+};
+
+/// The tree as JSON text; texts that YAML reads as numbers, true, false or null are written as such.
+std::string tree_json(const yaml::Node& node);
+
+}  // namespace flowtts

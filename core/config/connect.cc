@@ -1,0 +1,237 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/config/compiler.h"
+
+/// The second half of the compiler: how the stages hang together.
+namespace flowtts {
+namespace {
+
+bool contains(const std::vector<std::size_t>& list, std::size_t value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+}  // namespace
+
+void PipelineCompiler::connect() {
+  for (std::size_t i = 0; i < pipeline_.stages_.size(); ++i) connect_stage(i);
+  for (std::size_t i = 0; i < pipeline_.stages_.size(); ++i) {
+    for (const std::size_t from : pipeline_.stages_[i].from) {
+      pipeline_.stages_[from].followers.push_back(i);
+    }
+  }
+}
+
+void PipelineCompiler::connect_stage(std::size_t index) {
+  PipelineStage& stage = pipeline_.stages_[index];
+  const bool source = stage.type && stage.type->kind == StageKind::kSource;
+  const yaml::Entry* from = nodes_[index]->find("from");
+  if (!from) {
+    if (!source && index > 0) stage.from.push_back(index - 1);
+    return;
+  }
+  if (source) {
+    error(from->where, "misplaced-key",
+          fmt::format("{}: a source makes the records itself, so it has no 'from'",
+                      name_of(stage)));
+    return;
+  }
+  std::vector<yaml::NodePtr> names{from->value};
+  if (from->value->is_list()) names = from->value->items;
+  if (names.empty()) {
+    error(from->value->where, "wrong-type",
+          fmt::format("{}: 'from' is empty, expected a stage's id or a list of them",
+                      name_of(stage)));
+  }
+  for (const yaml::NodePtr& name : names) {
+    const auto found = find_stage(*name, index);
+    if (!found) continue;
+    if (contains(stage.from, *found)) {
+      error(name->where, "duplicate-from",
+            fmt::format("{}: 'from' names '{}' twice", name_of(stage), name->text));
+    } else {
+      stage.from.push_back(*found);
+    }
+  }
+}
+
+std::optional<std::size_t> PipelineCompiler::find_stage(const yaml::Node& name,
+                                                        std::size_t asking) {
+  const PipelineStage& stage = pipeline_.stages_[asking];
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < pipeline_.stages_.size(); ++i) {
+    if (name.is_scalar() && pipeline_.stages_[i].id == name.text) return i;
+    if (i != asking) ids.push_back(pipeline_.stages_[i].id);
+  }
+  error(name.where, "unknown-from",
+        fmt::format("{}: 'from' names {}, which is no stage; there is {}{}", name_of(stage),
+                    name.describe(), list_words(ids), did_you_mean(name.text, ids)));
+  return std::nullopt;
+}
+
+std::optional<std::vector<std::size_t>> PipelineCompiler::flow_order() {
+  std::vector<std::size_t> missing(pipeline_.stages_.size());
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    missing[i] = pipeline_.stages_[i].from.size();
+    if (missing[i] == 0) order.push_back(i);
+  }
+  for (std::size_t next = 0; next < order.size(); ++next) {
+    for (const std::size_t follower : pipeline_.stages_[order[next]].followers) {
+      if (--missing[follower] == 0) order.push_back(follower);
+    }
+  }
+  if (order.size() == pipeline_.stages_.size()) return order;
+  std::vector<std::size_t> unsettled;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    if (missing[i] > 0) unsettled.push_back(i);
+  }
+  report_cycle(unsettled);
+  return std::nullopt;
+}
+
+void PipelineCompiler::report_cycle(const std::vector<std::size_t>& unsettled) {
+  // Every unsettled stage has an unsettled predecessor: walking back must come round.
+  std::vector<std::size_t> walk{unsettled.front()};
+  auto meets = walk.end();
+  do {
+    const auto& from = pipeline_.stages_[walk.back()].from;
+    const std::size_t before = *std::find_if(
+        from.begin(), from.end(), [&](std::size_t index) { return contains(unsettled, index); });
+    walk.push_back(before);
+    meets = std::find(walk.begin(), walk.end() - 1, before);
+  } while (meets == walk.end() - 1);
+  std::vector<std::size_t> circle(meets, walk.end() - 1);
+  std::reverse(circle.begin(), circle.end());
+  std::rotate(circle.begin(), std::min_element(circle.begin(), circle.end()), circle.end());
+  circle.push_back(circle.front());
+  std::vector<std::string> chain;
+  for (const std::size_t index : circle) chain.push_back(pipeline_.stages_[index].id);
+  error(pipeline_.stages_[circle.front()].where, "cycle",
+        fmt::format("the stages go round in a circle: {}", fmt::join(chain, " -> ")));
+}
+
+void PipelineCompiler::check_sources() {
+  const PipelineStage* first = nullptr;
+  bool all_known = true;
+  for (const PipelineStage& stage : pipeline_.stages_) {
+    all_known = all_known && stage.type;
+    if (!stage.type || stage.type->kind != StageKind::kSource) continue;
+    if (first) {
+      error(stage.where, "several-sources",
+            fmt::format("{}: a pipeline has one source; the first is '{}' at {}:{}",
+                        name_of(stage), first->id, first->where.line, first->where.column));
+    } else {
+      first = &stage;
+    }
+  }
+  if (!first && all_known && !pipeline_.stages_.empty()) {
+    std::vector<std::string> names;
+    for (const StageType* type : options_.registry->all()) {
+      if (type->kind == StageKind::kSource) names.push_back(type->spec.name);
+    }
+    error(pipeline_.stages_.front().where, "no-source",
+          fmt::format("no stage makes records; begin with a source: {}", list_words(names)));
+  }
+}
+
+void PipelineCompiler::check_ends() {
+  for (std::size_t i = 0; i < pipeline_.stages_.size(); ++i) {
+    const PipelineStage& stage = pipeline_.stages_[i];
+    if (!stage.type) continue;
+    const bool ends = stage.type->kind == StageKind::kSink || stage.type->spec.may_end;
+    if (stage.followers.empty() && !ends) {
+      error(stage.where, "dead-end",
+            fmt::format("{}: leads nowhere: nothing takes what it makes; let a stage follow, or "
+                        "end with one that writes",
+                        name_of(stage)));
+    }
+    if (stage.from.empty() && stage.type->kind != StageKind::kSource && i == 0) {
+      error(stage.where, "no-predecessor",
+            fmt::format("{}: stands first and is no source, so nothing reaches it",
+                        name_of(stage)));
+    }
+  }
+}
+
+void PipelineCompiler::check_types(const std::vector<std::size_t>& order) {
+  for (const std::size_t index : order) {
+    PipelineStage& stage = pipeline_.stages_[index];
+    if (!stage.type) continue;
+    stage.in = stage.type->in;
+    stage.out = stage.type->out;
+    for (const std::size_t from : stage.from) {
+      const PipelineStage& before = pipeline_.stages_[from];
+      if (!before.type) continue;
+      if (before.type->kind == StageKind::kSink) {
+        error(stage.where, "type-mismatch",
+              fmt::format("{}: follows {}, which is a sink and passes nothing on", name_of(stage),
+                          name_of(before)));
+        continue;
+      }
+      if (!before.out) continue;  // the fault lies further up and is reported there
+      if (!stage.in) stage.in = before.out;  // a record filter takes what comes
+      if (stage.in->name != before.out->name) {
+        error(stage.where, "type-mismatch",
+              fmt::format("{}: takes {}, but {} makes {}", name_of(stage), stage.in->name,
+                          name_of(before), before.out->name));
+      }
+    }
+    if (stage.type->kind == StageKind::kRecordFilter) stage.out = stage.in;
+  }
+}
+
+void PipelineCompiler::place_record_filters() {
+  // From the source on: as long as one record filter alone follows, the source itself can ask it.
+  std::size_t at = 0;
+  while (pipeline_.stages_[at].type->kind != StageKind::kSource) ++at;
+  while (pipeline_.stages_[at].followers.size() == 1) {
+    at = pipeline_.stages_[at].followers.front();
+    PipelineStage& stage = pipeline_.stages_[at];
+    if (stage.type->kind != StageKind::kRecordFilter || stage.from.size() != 1) break;
+    stage.in_reader = true;
+  }
+  for (const PipelineStage& stage : pipeline_.stages_) {
+    if (stage.in_reader || !stage.stage->needs_scan()) continue;
+    error(stage.where, "misplaced-stage",
+          fmt::format("{}: looks at all records before the first one goes on, so it must stand "
+                      "directly behind the source and be its only follower",
+                      name_of(stage)));
+  }
+}
+
+void PipelineCompiler::estimate_growth(const std::vector<std::size_t>& order) {
+  for (const std::size_t index : order) {
+    PipelineStage& stage = pipeline_.stages_[index];
+    double most = stage.from.empty() ? 1.0 : 0.0;
+    for (const std::size_t from : stage.from) {
+      const PipelineStage& before = pipeline_.stages_[from];
+      const bool source = before.type->kind == StageKind::kSource;
+      most = std::max(most, source ? 1.0 : before.growth_in * before.stage->growth());
+    }
+    stage.growth_in = most;
+  }
+}
+
+double Pipeline::peak_growth() const {
+  // At a stage an item's input and output are alive together; several followers hold one each.
+  std::vector<double> peak(stages_.size(), -1);
+  const auto visit = [&](const auto& self, std::size_t index) -> double {
+    if (peak[index] >= 0) return peak[index];
+    const PipelineStage& stage = stages_[index];
+    const bool source = stage.type->kind == StageKind::kSource;
+    double below = 0;
+    for (const std::size_t follower : stage.followers) below += self(self, follower);
+    const double here = source ? 1.0 : stage.growth_in * (1.0 + stage.stage->growth());
+    return peak[index] = std::max(here, below);
+  };
+  double most = 1;
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    if (stages_[i].from.empty()) most = std::max(most, visit(visit, i));
+  }
+  return most;
+}
+
+}  // namespace flowtts

@@ -1,0 +1,99 @@
+#include <charconv>
+
+#include <flowtts/pipeline.h>
+
+namespace flowtts {
+namespace {
+
+template <class T>
+std::vector<ParamInfo> declare(void (*describe)(Spec<T>&)) {
+  StageSpec spec;
+  Spec<T> declared(spec);
+  describe(declared);
+  return std::move(spec.params);
+}
+
+}  // namespace
+
+const std::vector<ParamInfo>& run_params() {
+  static const std::vector<ParamInfo> kParams = declare<RunSettings>([](Spec<RunSettings>& spec) {
+    spec.param("seed", &RunSettings::seed, "Every random choice of the run is drawn from it.")
+        .param("output", &RunSettings::output,
+               "The output folder; relative to the working directory.")
+        .example("out/align")
+        .param("max_in_flight", &RunSettings::max_in_flight,
+               "The most records between the source and their settlement.")
+        .range(1, 1e6)
+        .unit("records")
+        .param("memory_limit", &RunSettings::memory_limit,
+               "The most payload bytes in flight, by the stages' own estimates.")
+        .at_least(1 << 20)
+        .example("4GiB")
+        .param("device_memory_limit", &RunSettings::device_memory_limit,
+               "The most memory to take on each device; 0 leaves it to the device.")
+        .example("16GiB")
+        .param("threads", &RunSettings::threads,
+               "Threads for the CPU stages together; 0 takes the machine's cores.")
+        .range(0, 1024)
+        .unit("threads")
+        .param("stall_after_s", &RunSettings::stall_after_s,
+               "When the watchdog names a stage whose oldest item is still not done.")
+        .range(0.1, 86400)
+        .unit("seconds")
+        .param("drain_s", &RunSettings::drain_s,
+               "How long an interrupted run may finish what it has begun.")
+        .range(0, 600)
+        .unit("seconds");
+  });
+  return kParams;
+}
+
+const std::vector<ParamInfo>& on_error_params() {
+  static const std::vector<ParamInfo> kParams = declare<RunSettings>([](Spec<RunSettings>& spec) {
+    spec.param("retries", &RunSettings::retries,
+               "How often an item is tried again after an error that may pass.")
+        .range(0, 100)
+        .unit("times")
+        .param("max_failed", &RunSettings::max_failed,
+               "How many records may fail before the exit status says so: a number or a share.")
+        .example("1%");
+  });
+  return kParams;
+}
+
+const std::vector<ParamInfo>& batch_params() {
+  static const std::vector<ParamInfo> kParams =
+      declare<BatchSettings>([](Spec<BatchSettings>& spec) {
+        spec.param("max_items", &BatchSettings::max_items, "The most items in a batch.")
+            .range(1, 65536)
+            .unit("items")
+            .param("max_wait_ms", &BatchSettings::max_wait_ms,
+                   "How long the oldest item waits for company.")
+            .range(0, 60000)
+            .unit("milliseconds")
+            .param("max_length", &BatchSettings::max_length,
+                   "The most items × longest length of a batch, in the stage's own unit; 0: any.")
+            .at_least(0);
+      });
+  return kParams;
+}
+
+/// "12" is a number of records, "1.5%" a share of those read. Nothing where it is neither.
+std::optional<double> parse_max_failed(std::string_view text, bool& share) {
+  double number = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  share = rest == "%";
+  if (status != std::errc() || number < 0 || (!rest.empty() && !share)) return std::nullopt;
+  if (share && number > 100) return std::nullopt;
+  return number;
+}
+
+bool RunSettings::tolerates(std::uint64_t failed, std::uint64_t read) const {
+  bool share = false;
+  const double limit = parse_max_failed(max_failed, share).value_or(0);
+  const double allowed = share ? limit / 100.0 * static_cast<double>(read) : limit;
+  return static_cast<double>(failed) <= allowed;
+}
+
+}  // namespace flowtts

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flowtts/diagnostics.h>
+#include <flowtts/registry.h>
+
+namespace flowtts {
+
+/// The `run:` part of a pipeline file.
+struct RunSettings {
+  std::uint64_t seed = 0;
+  std::filesystem::path output;         ///< Empty: the run writes no files of its own.
+  int max_in_flight = 256;              ///< Records between the source and their settlement.
+  ByteSize memory_limit{4ULL << 30};    ///< Payload bytes in flight.
+  ByteSize device_memory_limit;         ///< On each device; 0: what the device has.
+  int threads = 0;                      ///< For CPU stages together; 0: the machine's cores.
+  double stall_after_s = 60;            ///< When the watchdog speaks up.
+  double drain_s = 8;                   ///< How long an interrupted run may finish what it began.
+  int retries = 2;                      ///< Of an item whose error is retryable.
+  std::string max_failed = "0";         ///< Records: a number or a share ("1%").
+
+  /// Whether so many failed records are within the policy.
+  bool tolerates(std::uint64_t failed, std::uint64_t read) const;
+};
+
+/// How a lane of a device stage gathers batches.
+struct BatchSettings {
+  int max_items = 64;
+  double max_wait_ms = 20;
+  std::int64_t max_length = 0;  ///< Items × longest length, in the stage's own unit; 0: no limit.
+};
+
+/// A stage of a compiled pipeline.
+struct PipelineStage {
+  std::string id;
+  SourcePosition where;
+  const StageType* type = nullptr;
+  std::unique_ptr<AnyStage> stage;  ///< Configured and checked.
+  int concurrency = 1;
+  std::vector<DeviceId> devices;  ///< Of a device stage.
+  int lanes = 0;                  ///< A device; 0: chosen at run time.
+  BatchSettings batch;
+  std::vector<std::size_t> from;       ///< Indexes into `Pipeline::stages`.
+  std::vector<std::size_t> followers;  ///< Likewise.
+  const PayloadInfo* in = nullptr;     ///< Null for a source.
+  const PayloadInfo* out = nullptr;    ///< Null for a sink.
+  bool in_reader = false;  ///< A record filter that the source asks itself.
+  double growth_in = 1;    ///< Bytes that reach this stage for each byte of the source's record.
+  std::vector<std::string> notes;  ///< What the stage says of itself for the plan.
+  std::uint64_t device_bytes = 0;  ///< Device memory it needs on each device; 0: not known.
+};
+
+/// A pipeline file, compiled: every name resolved, every type checked, every stage configured.
+///
+/// Lifecycle: made by `read` or `parse`, then only read, except that `run` opens and closes its
+/// stages; one run at a time.
+class Pipeline {
+ public:
+  struct Options {
+    std::vector<std::string> overrides;  ///< `--set` arguments, "sample.alpha=0.1".
+    std::function<std::optional<std::string>(const std::string&)> environment;  ///< Default: getenv.
+    /// The machine's GPUs, for `devices: auto`; default: visible_gpus().
+    std::function<std::vector<DeviceInfo>()> gpus;
+    const StageRegistry* registry = &StageRegistry::global();
+  };
+
+  /// Compiles a file. All findings go to `diagnostics`; nothing is returned where one is an error.
+  static std::optional<Pipeline> read(const std::filesystem::path& file, const Options& options,
+                                      Diagnostics& diagnostics);
+  static std::optional<Pipeline> parse(std::string_view text, const std::string& file,
+                                       const Options& options, Diagnostics& diagnostics);
+
+  const std::string& name() const { return name_; }
+  const std::string& file() const { return file_; }
+  const RunSettings& settings() const { return settings_; }
+  const std::vector<PipelineStage>& stages() const { return stages_; }
+  std::vector<PipelineStage>& stages() { return stages_; }
+
+  /// The file as it took effect, variables and `--set` put in: one JSON object.
+  const std::string& config_json() const { return config_json_; }
+
+  /// Payload bytes held for each byte of a source's record, at the stage where that is most.
+  double peak_growth() const;
+
+ private:
+  friend class PipelineCompiler;
+
+  std::string name_;
+  std::string file_;
+  RunSettings settings_;
+  std::vector<PipelineStage> stages_;  ///< In the file's order, which need not be the flow's.
+  std::string config_json_;
+};
+
+/// The `run:`, stage-level and `batch:` keys by the same declarations as stages' parameters, for
+/// `flowtts describe` and the JSON schema.
+const std::vector<ParamInfo>& run_params();
+const std::vector<ParamInfo>& on_error_params();
+const std::vector<ParamInfo>& batch_params();
+
+}  // namespace flowtts
