@@ -1,0 +1,22 @@
+# core/ and stages/ are one shared library: a stage registers itself from a static object, which a
+# linker would leave out of a static library. A file that is dropped into stages/ is part of the
+# next build. What needs LibTorch or CUDA is apart (TorchModule.cmake).
+file(GLOB_RECURSE flowtts_sources CONFIGURE_DEPENDS
+     "${PROJECT_SOURCE_DIR}/core/*.cc" "${PROJECT_SOURCE_DIR}/stages/*.cc")
+list(FILTER flowtts_sources EXCLUDE REGEX "/stages/neural/(torch|cuda)/")
+if(NOT flowtts_sources)
+  message(FATAL_ERROR "There are no sources in ${PROJECT_SOURCE_DIR}/core: an incomplete checkout?")
+endif()
+
+add_library(flowtts SHARED ${flowtts_sources})
+add_library(flowtts::flowtts ALIAS flowtts)
+set_target_properties(flowtts PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+target_compile_features(flowtts PUBLIC cxx_std_20)
+target_include_directories(flowtts PUBLIC
+  "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>"
+  "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/stages/include>"
+  "$<INSTALL_INTERFACE:include>")
+target_link_libraries(flowtts PRIVATE
+  $<BUILD_INTERFACE:flowtts_build> TBB::tbb fmt::fmt ${flowtts_yaml_cpp} flowtts::rapidjson
+  flowtts::xxhash flowtts::sndfile flowtts::soxr flowtts::flite ICU::i18n ICU::uc Threads::Threads
+  ${CMAKE_DL_LIBS})
