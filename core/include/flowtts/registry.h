@@ -41,7 +41,8 @@ struct AnyBatchItem {
 };
 
 /// A configured stage. Which of the calls below are meaningful follows from its kind; see the base
-/// classes in stage.h for when and on which thread each is made.
+/// classes in stage.h for when and on which thread each is made. One that a stage of this kind must
+/// have and has not throws std::logic_error; the optional ones do nothing.
 class AnyStage {
  public:
   virtual ~AnyStage() = default;
@@ -63,7 +64,7 @@ class AnyStage {
   virtual std::optional<Error> prepare(const RecordScan& scan, std::uint64_t seed);
   virtual std::optional<Error> load(DeviceContext& device);
   virtual std::size_t length(const AnyPayload& in) const;
-  virtual std::size_t max_batch(DeviceId device) const;
+  virtual std::size_t max_batch(DeviceId device) const;  ///< 0: no limit of the stage's own.
   virtual std::vector<Result<AnyPayload>> process_batch(std::span<const AnyBatchItem> batch,
                                                         DeviceContext& device) const;
 };

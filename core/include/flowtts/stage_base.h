@@ -135,7 +135,7 @@ struct BatchItem {
 ///     std::optional<Error> load(DeviceContext&);                 // once on each device's copy
 ///     std::size_t length(const In&) const;                       // what batches are bucketed by
 ///     std::vector<Result<Out>> process_batch(std::span<const BatchItem<In>>, DeviceContext&) const;
-///     std::size_t max_batch(DeviceId) const;                     // optional: the device's own limit
+///     std::size_t max_batch(DeviceId) const;                     // optional: its own limit; 0: none
 ///
 /// `process_batch` is called by the device's lanes, several at once, each on its own thread with
 /// the device, a stream and thread counts bound; it returns one result an item, in order, and sees

@@ -1,0 +1,98 @@
+#include <flowtts/registry.h>
+
+#include <stdexcept>
+
+#include <doctest/doctest.h>
+#include <flowtts/stage.h>
+
+namespace {
+
+using namespace flowtts;
+
+struct Number {
+  static constexpr std::string_view kPayloadName = "number";
+  int value = 0;
+  std::size_t bytes() const { return sizeof *this; }
+  void to_json(JsonWriter& json) const { json.begin_object().field("value", value).end_object(); }
+};
+
+struct AddOne final : Map<Number, Number> {
+  int by = 1;
+  static void describe(Spec<AddOne>& spec) { spec.name("add_one").param("by", &AddOne::by, "How much."); }
+  Number process(const Number& in, const Item&) const { return {in.value + by}; }
+};
+FLOWTTS_STAGE(AddOne)
+
+StageType named(std::string name) {
+  StageType type;
+  type.spec.name = std::move(name);
+  return type;
+}
+
+}  // namespace
+
+TEST_CASE("a stage that registers itself is found by its name, with kind and types") {
+  const StageType* type = StageRegistry::global().find("add_one");
+  REQUIRE(type != nullptr);
+  CHECK(type->kind == StageKind::kMap);
+  CHECK(type->in == &payload_info<Number>());
+  CHECK(type->out == &payload_info<Number>());
+
+  const auto stage = type->make();
+  *std::get<int*>(type->spec.params.at(0).field(stage->object())) = 5;
+  const RecordKey record;
+  const std::vector<std::uint32_t> path;
+  const auto out = stage->clone()->process(AnyPayload::of(Number{2}), Item{record, path});
+  REQUIRE(out.ok());
+  CHECK(out->at(0).as<Number>()->value == 7);
+}
+
+TEST_CASE("all stage types come sorted by name") {
+  StageRegistry registry;
+  for (const char* name : {"split", "clean", "write_audio", "load"}) registry.add(named(name));
+  std::vector<std::string> names;
+  for (const StageType* type : registry.all()) names.push_back(type->spec.name);
+  CHECK(names == std::vector<std::string>{"clean", "load", "split", "write_audio"});
+  CHECK(registry.find("clean")->spec.name == "clean");
+  CHECK(registry.find("cl") == nullptr);
+  CHECK(registry.find("zz") == nullptr);
+}
+
+TEST_CASE("a name that is taken, empty or not snake_case is refused") {
+  StageRegistry registry;
+  registry.add(named("clean_text2"));
+  for (const char* name :
+       {"clean_text2", "", "CleanText", "clean-text", "2clean", "_clean", "clean_", "a__b", "a b"}) {
+    CAPTURE(name);
+    CHECK_THROWS_AS(registry.add(named(name)), std::logic_error);
+  }
+  CHECK(registry.all().size() == 1);
+}
+
+TEST_CASE("a call that a stage's kind does not have throws, an optional one does nothing") {
+  StageAdapter<AddOne> stage;
+  const RecordKey record;
+  const std::vector<std::uint32_t> path;
+  const Item item{record, path};
+  DeviceContext device({}, 0);
+  CHECK_THROWS_AS(stage.next({}), std::logic_error);
+  CHECK_THROWS_AS(stage.gather({}, item), std::logic_error);
+  CHECK_THROWS_AS(stage.keep(record, 1), std::logic_error);
+  CHECK_THROWS_AS(stage.length({}), std::logic_error);
+  CHECK_THROWS_AS(stage.process_batch({}, device), std::logic_error);
+  CHECK_FALSE(stage.needs_scan());
+  CHECK_FALSE(stage.load(device).has_value());
+  CHECK_FALSE(stage.prepare({}, 1).has_value());
+  CHECK(stage.max_batch({}) == 0);
+}
+
+TEST_CASE("every kind of stage has a name of its own") {
+  std::vector<std::string> names;
+  for (const StageKind kind :
+       {StageKind::kSource, StageKind::kMap, StageKind::kFilter, StageKind::kRecordFilter,
+        StageKind::kExpand, StageKind::kGather, StageKind::kDevice, StageKind::kSink}) {
+    names.emplace_back(stage_kind_name(kind));
+  }
+  CHECK(names == std::vector<std::string>{"source", "map", "filter", "record_filter", "expand",
+                                          "gather", "device", "sink"});
+}
