@@ -43,6 +43,7 @@ std::string_view stage_kind_name(StageKind kind) {
 }
 
 std::optional<AnySourceRecord> AnyStage::next(const KeepRecord&) { not_this_kind("next"); }
+double AnyStage::fraction() const { return -1; }
 Result<std::vector<AnyPayload>> AnyStage::process(const AnyPayload&, const Item&) {
   not_this_kind("process");
 }

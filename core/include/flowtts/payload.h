@@ -16,6 +16,9 @@ namespace flowtts {
 ///  - `std::size_t bytes() const`, the host memory that it holds, itself included;
 ///  - `void to_json(JsonWriter&) const`, one JSON object: what the dead-letter file keeps of it.
 ///
+/// It may have `double seconds() const`, how long it lasts where it is sound or film: the run then
+/// reports how much of it was made.
+///
 /// A payload does not change once a stage has returned it: the packets of several followers share
 /// it, on several threads at once.
 template <class T>
@@ -31,6 +34,7 @@ struct PayloadInfo {
   std::string_view name;
   std::size_t (*bytes)(const void*);
   void (*to_json)(const void*, JsonWriter&);
+  double (*seconds)(const void*);
 };
 
 template <PayloadType T>
@@ -38,7 +42,13 @@ const PayloadInfo& payload_info() {
   static constexpr PayloadInfo kInfo{
       T::kPayloadName,
       [](const void* payload) -> std::size_t { return static_cast<const T*>(payload)->bytes(); },
-      [](const void* payload, JsonWriter& json) { static_cast<const T*>(payload)->to_json(json); }};
+      [](const void* payload, JsonWriter& json) { static_cast<const T*>(payload)->to_json(json); },
+      [](const void* payload) -> double {
+        if constexpr (requires(const T& timed) { timed.seconds(); }) {
+          return static_cast<const T*>(payload)->seconds();
+        }
+        return (void)payload, 0.0;
+      }};
   return kInfo;
 }
 
@@ -60,6 +70,7 @@ class AnyPayload {
   const PayloadInfo& info() const { return *info_; }
   std::size_t bytes() const { return payload_ ? info_->bytes(payload_.get()) : 0; }
   void to_json(JsonWriter& json) const { info_->to_json(payload_.get(), json); }
+  double seconds() const { return payload_ ? info_->seconds(payload_.get()) : 0; }
 
   /// The payload where it is a T, otherwise null. Names are compared where addresses differ, since
   /// a payload type may be known to several shared libraries.

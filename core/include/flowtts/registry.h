@@ -56,6 +56,7 @@ class AnyStage {
   virtual double growth() const = 0;
 
   virtual std::optional<AnySourceRecord> next(const KeepRecord& keep);
+  virtual double fraction() const;  ///< Negative where the source cannot say.
   /// map, filter, expand and sink: what goes on (nothing for a sink).
   virtual Result<std::vector<AnyPayload>> process(const AnyPayload& in, const Item& item);
   virtual Result<AnyPayload> gather(AnyGathered gathered, const Item& item);

@@ -114,6 +114,11 @@ class StageAdapter final : public AnyStage {
     }
   }
 
+  double fraction() const override {
+    if constexpr (requires { stage_.fraction(); }) return stage_.fraction();
+    return AnyStage::fraction();
+  }
+
   Result<std::vector<AnyPayload>> process(const AnyPayload& in, const Item& item) override {
     using Many = std::vector<AnyPayload>;
     if constexpr (kKind == StageKind::kMap) {

@@ -53,7 +53,8 @@ struct SourceRecord {
 /// Makes the records: `std::optional<SourceRecord<Out>> next(const KeepRecord& keep)`, nothing at
 /// the end. Called by one dedicated thread that may block on I/O. `open` prepares it, and may be
 /// called again after `close` to start from the beginning. Malformed records that have no identity
-/// are returned without asking `keep`.
+/// are returned without asking `keep`. It may have `double fraction() const`, called from other
+/// threads: the share of the input that has been read, 0 to 1, for the remaining time.
 template <PayloadType OutT>
 struct Source {
   using Out = OutT;

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+
+#include "core/device/executor.h"
+#include "core/run/run_state.h"
+
+namespace flowtts {
+
+/// The oneTBB flow graph of a pipeline: a node for each stage, made once, run once.
+///
+/// Lifecycle: constructed with everything that it refers to, then `run`. Threads: `run` is called on
+/// one thread, which works along; the graph's other threads end with it.
+class Flow final {
+ public:
+  /// \param executor null where the pipeline has no device stage.
+  Flow(Pipeline& pipeline, RunState& state, DeviceExecutor* executor);
+  ~Flow();
+  Flow(const Flow&) = delete;
+  Flow& operator=(const Flow&) = delete;
+
+  /// Reads the source to its end and returns when every record has settled or was cancelled.
+  void run();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flowtts

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <flowtts/registry.h>
+
+#include "core/graph/credits.h"
+
+namespace flowtts {
+
+class Record;
+class Packet;
+using PacketPtr = std::shared_ptr<Packet>;
+
+/// What ended for one item of a record at a stage.
+enum class Ending { kWritten, kFiltered, kFailed, kCancelled };
+
+/// What a record tells its run. Implemented by the run; called from any thread.
+class RecordListener {
+ public:
+  virtual ~RecordListener() = default;
+  /// All items of the record have ended or wait at a gather: the gather with this number is next.
+  virtual void gather_due(std::size_t gather, PacketPtr trigger) = 0;
+  /// Nothing of the record is left. Called exactly once a record.
+  virtual void settled(const Record& record, Ending status) = 0;
+};
+
+/// The lineage: everything that descends from one source record shares one of these. It counts the
+/// record's living packets; when the count reaches zero, the gathers get their turn one after
+/// another, in the order of the flow, and then the record is settled.
+///
+/// Thread-safe. Holds a record's credit for as long as it lives.
+class Record : public std::enable_shared_from_this<Record> {
+ public:
+  Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size_t gathers,
+         Credits& credits, RecordListener& listener);
+  ~Record();
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+
+  const RecordKey& key() const { return key_; }
+  std::uint64_t offset() const { return offset_; }
+  const AnyPayload& origin() const { return origin_; }
+  Credits& credits() { return credits_; }
+
+  /// `count` more packets descend from this record.
+  void add_living(std::int64_t count) { living_.fetch_add(count, std::memory_order_relaxed); }
+
+  /// A packet waits at a gather, with what it carries.
+  void arrive(std::size_t gather, AnyGathered::Arrived arrived);
+  /// A packet ended otherwise than by arriving. `ended` is kept for the gathers.
+  void end(Ending ending, EndedItem ended);
+  /// A gather's own work is done.
+  void gathered(Ending ending);
+
+  /// What has come together at a gather, sorted by path; called once, by the gather.
+  AnyGathered take(std::size_t gather);
+
+ private:
+  void note(Ending ending);
+  void release_one();
+  void advance();
+
+  const RecordKey key_;
+  const std::uint64_t offset_;
+  const AnyPayload origin_;
+  Credits& credits_;
+  RecordListener& listener_;
+  std::atomic<std::int64_t> living_{1};
+
+  std::mutex mutex_;
+  std::size_t next_gather_ = 0;
+  std::vector<std::vector<AnyGathered::Arrived>> arrived_;
+  std::vector<EndedItem> ended_;
+  bool any_written_ = false;
+  bool any_failed_ = false;
+  bool cancelled_ = false;
+};
+
+/// What travels along the edges: a shared, immutable payload and where it comes from. One packet is
+/// sent to all followers of a stage; each of them claims its share of it.
+class Packet {
+ public:
+  /// \param claims how many followers will claim it.
+  /// \param bytes  the credits that it holds, divided among the claims.
+  Packet(std::shared_ptr<Record> record, AnyPayload payload, std::vector<std::uint32_t> path,
+         std::uint32_t claims, std::uint64_t bytes);
+  /// Ends what no follower has claimed: a broken graph loses no record in silence.
+  ~Packet();
+  Packet(const Packet&) = delete;
+  Packet& operator=(const Packet&) = delete;
+
+  const std::shared_ptr<Record>& record() const { return record_; }
+  const AnyPayload& payload() const { return payload_; }
+  const std::vector<std::uint32_t>& path() const { return path_; }
+  bool is_trigger() const { return !payload_; }  ///< Tells a gather that its record is complete.
+
+ private:
+  friend class Claim;
+
+  const std::shared_ptr<Record> record_;
+  const AnyPayload payload_;
+  const std::vector<std::uint32_t> path_;
+  std::atomic<std::uint32_t> unclaimed_;
+  const std::uint64_t share_;      ///< Credits of one claim, bytes.
+  const std::uint64_t remainder_;  ///< What the division left; goes to the last claim.
+};
+
+/// A follower's share of a packet: one of the record's living, and a part of its credits. Exactly
+/// one of `end`, `arrive` and `divide` is to be called; a claim that is destroyed before ends as an
+/// internal error, so that its record still settles.
+class Claim {
+ public:
+  explicit Claim(PacketPtr packet);
+  Claim(Claim&& other) noexcept = default;
+  Claim& operator=(Claim&& other) = delete;
+  ~Claim();
+
+  const Packet& packet() const { return *packet_; }
+  Record& record() const { return *packet_->record(); }
+
+  void end(Ending ending, const std::string& stage, Result<bool> outcome);
+  void arrive(std::size_t gather);
+
+  /// Gives the share to the packets that were made of this one: `payloads` for `followers` each.
+  /// Both must not be empty.
+  std::vector<PacketPtr> divide(std::vector<AnyPayload> payloads, std::uint32_t followers,
+                                bool number_children);
+
+ private:
+  PacketPtr packet_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace flowtts

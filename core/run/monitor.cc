@@ -1,0 +1,106 @@
+#include "core/run/monitor.h"
+
+#include <fmt/format.h>
+
+namespace flowtts {
+namespace {
+
+constexpr auto kTick = std::chrono::milliseconds(50);
+
+}  // namespace
+
+Monitor::Monitor(RunState& state, DeviceExecutor* executor, const RunOptions& options)
+    : state_(state),
+      executor_(executor),
+      options_(options),
+      last_progress_(Clock::now()),
+      thread_([this] { watch(); }) {}
+
+void Monitor::finish() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+  report_progress();
+}
+
+void Monitor::watch() {
+  const std::stop_token end = thread_.get_stop_token();
+  while (!end.stop_requested()) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, end, kTick, [] { return false; });
+    }
+    if (end.stop_requested()) return;
+    look_for_stop();
+    look_for_stalls();
+    if (executor_ && state_.cancelled()) executor_->cancel();
+    if (seconds_since(last_progress_) >= options_.progress_every_s) {
+      last_progress_ = Clock::now();
+      report_progress();
+    }
+  }
+}
+
+void Monitor::report_progress() {
+  double share = -1;
+  const auto& stages = state_.pipeline().stages();
+  for (const PipelineStage& stage : stages) {
+    if (stage.type->kind == StageKind::kSource) share = stage.stage->fraction();
+  }
+  state_.progress(state_.snapshot(share));
+}
+
+void Monitor::look_for_stop() {
+  if (!interrupted_ && options_.stop.stop_requested()) {
+    interrupted_ = true;
+    interrupted_at_ = Clock::now();
+    state_.stop_reading();
+    state_.message(MessageLevel::kWarning,
+                   fmt::format("interrupted: finishing what is in flight, at most {} s",
+                               state_.settings().drain_s));
+  }
+  if (!interrupted_ || state_.cancelled()) return;
+  if (seconds_since(interrupted_at_) >= state_.settings().drain_s) state_.cancel();
+}
+
+std::optional<StageStats::Oldest> Monitor::oldest_work(std::size_t stage) const {
+  const auto& stages = state_.pipeline().stages();
+  if (stages[stage].type->kind != StageKind::kDevice || !executor_) {
+    return state_.stats(stage).oldest();
+  }
+  std::size_t number = 0;
+  for (std::size_t i = 0; i < stage; ++i) {
+    if (stages[i].type->kind == StageKind::kDevice) ++number;
+  }
+  const auto running = executor_->oldest_running(number);
+  if (!running) return std::nullopt;
+  return StageStats::Oldest{running->seconds,
+                            running->record_id + " on " + running->device.text()};
+}
+
+std::string Monitor::edges_of(std::size_t stage) const {
+  const auto& stages = state_.pipeline().stages();
+  std::string edges = fmt::format("{} wait before it", state_.stats(stage).queued());
+  for (const std::size_t follower : stages[stage].followers) {
+    edges += fmt::format(", {} before '{}'", state_.stats(follower).queued(), stages[follower].id);
+  }
+  return edges;
+}
+
+void Monitor::look_for_stalls() {
+  const auto& stages = state_.pipeline().stages();
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const auto oldest = oldest_work(i);
+    const bool stalls = oldest && oldest->seconds >= state_.settings().stall_after_s;
+    if (!stalls) {
+      stalled_.erase(i);
+      continue;
+    }
+    if (!stalled_.insert(i).second) continue;
+    state_.message(MessageLevel::kWarning,
+                   fmt::format("stage '{}' has been working on record {} for {:.0f} s; {}",
+                               stages[i].id, oldest->record_id, oldest->seconds, edges_of(i)));
+  }
+}
+
+}  // namespace flowtts

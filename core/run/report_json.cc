@@ -1,0 +1,102 @@
+#include <flowtts/json.h>
+#include <flowtts/run.h>
+
+namespace flowtts {
+namespace {
+
+void write_ledger(JsonWriter& json, const char* name, const Ledger& ledger) {
+  json.key(name)
+      .begin_object()
+      .field("read", ledger.read)
+      .field("written", ledger.written)
+      .field("filtered", ledger.filtered)
+      .field("failed", ledger.failed)
+      .field("unfinished", ledger.unfinished)
+      .end_object();
+}
+
+void write_counts(JsonWriter& json, const char* name,
+                  const std::map<std::string, std::uint64_t>& counts) {
+  json.key(name).begin_object();
+  for (const auto& [reason, count] : counts) json.field(reason, count);
+  json.end_object();
+}
+
+void write_device(JsonWriter& json, const DeviceReport& device) {
+  json.begin_object()
+      .field("device", device.device.id.text())
+      .field("name", device.device.name)
+      .field("lanes", device.lanes)
+      .field("batches", device.batches)
+      .field("items", device.items)
+      .field("busy_share", device.busy_share)
+      .field("useful_share", device.useful_share)
+      .field("load_seconds", device.load_seconds)
+      .field("peak_bytes", device.peak_bytes)
+      .end_object();
+}
+
+void write_stage(JsonWriter& json, const StageReport& stage) {
+  json.begin_object()
+      .field("id", stage.id)
+      .field("type", stage.type)
+      .field("received", stage.received)
+      .field("made", stage.made)
+      .field("filtered", stage.filtered)
+      .field("failed", stage.failed)
+      .field("retried", stage.retried)
+      .field("busy_seconds", stage.busy_seconds)
+      .field("queued_most", stage.queued_most);
+  if (!stage.devices.empty()) {
+    json.key("devices").begin_array();
+    for (const DeviceReport& device : stage.devices) write_device(json, device);
+    json.end_array();
+  }
+  json.end_object();
+}
+
+const char* state_name(RunStatus status) {
+  switch (status) {
+    case RunStatus::kSucceeded:
+      return "succeeded";
+    case RunStatus::kOverPolicy:
+      return "over_policy";
+    case RunStatus::kRefused:
+      return "refused";
+    case RunStatus::kEnvironment:
+      return "environment_failed";
+    case RunStatus::kInterrupted:
+      return "interrupted";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string report_json(const Pipeline& pipeline, const RunReport& report) {
+  JsonWriter json;
+  json.begin_object()
+      .field("flowtts", version())
+      .field("pipeline", pipeline.name())
+      .field("file", pipeline.file())
+      .field("state", state_name(report.status))
+      .field("seed", pipeline.settings().seed);
+  if (report.error) json.field("error", report.error->message);
+  json.field("seconds", report.seconds).field("media_seconds", report.media_seconds);
+  write_ledger(json, "records", report.records);
+  write_ledger(json, "items", report.items);
+  write_counts(json, "filtered_records", report.filtered_records);
+  write_counts(json, "filtered_items", report.filtered_items);
+  write_counts(json, "failed_items", report.failed_items);
+  json.field("most_records_in_flight", report.most_records_in_flight)
+      .field("most_bytes_in_flight", report.most_bytes_in_flight);
+  json.key("stages").begin_array();
+  for (const StageReport& stage : report.stages) write_stage(json, stage);
+  json.end_array();
+  json.key("config").raw(pipeline.config_json()).end_object();
+  return std::string(json.text());
+}
+
+const char* version() { return FLOWTTS_VERSION; }
+
+}  // namespace flowtts

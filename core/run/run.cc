@@ -1,0 +1,211 @@
+#include <flowtts/run.h>
+
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "core/device/executor.h"
+#include "core/graph/flow.h"
+#include "core/run/monitor.h"
+#include "core/run/output_folder.h"
+#include "core/run/run_state.h"
+
+namespace flowtts {
+namespace {
+
+std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
+  std::vector<DeviceStagePlan> plans;
+  for (const PipelineStage& stage : pipeline.stages()) {
+    if (stage.type->kind != StageKind::kDevice) continue;
+    DeviceStagePlan plan;
+    plan.id = stage.id;
+    plan.prototype = stage.stage.get();
+    plan.runtime = stage.type->spec.runtime;
+    plan.devices = stage.devices;
+    plan.lanes = stage.lanes;
+    plan.batch.max_items = static_cast<std::size_t>(stage.batch.max_items);
+    plan.batch.max_wait_ms = stage.batch.max_wait_ms;
+    plan.batch.max_length = static_cast<std::size_t>(stage.batch.max_length);
+    plan.memory_limit_bytes = pipeline.settings().device_memory_limit.bytes;
+    plans.push_back(std::move(plan));
+  }
+  return plans;
+}
+
+/// Stages that have been opened, closed again in the opposite order whatever happens.
+class OpenStages {
+ public:
+  OpenStages(Pipeline& pipeline, RunContext context)
+      : pipeline_(pipeline), context_(std::move(context)) {}
+  ~OpenStages() { close(); }
+  OpenStages(const OpenStages&) = delete;
+  OpenStages& operator=(const OpenStages&) = delete;
+
+  std::optional<Error> open() {
+    for (PipelineStage& stage : pipeline_.stages()) {
+      auto error = guarded(stage, [&] { return stage.stage->open(context_); });
+      if (error) return error;
+      open_.push_back(&stage);
+    }
+    return std::nullopt;
+  }
+
+  /// Returns the first error; closes all the same.
+  std::optional<Error> close() {
+    std::optional<Error> first;
+    while (!open_.empty()) {
+      PipelineStage& stage = *open_.back();
+      open_.pop_back();
+      auto error = guarded(stage, [&] { return stage.stage->close(); });
+      if (error && !first) first = std::move(error);
+    }
+    return first;
+  }
+
+  const RunContext& context() const { return context_; }
+
+ private:
+  template <class Call>
+  static std::optional<Error> guarded(const PipelineStage& stage, const Call& call) {
+    std::optional<Error> error;
+    try {
+      error = call();
+    } catch (const std::exception& caught) {
+      error = Error{"exception", caught.what()};
+    }
+    if (error) {
+      error->message = fmt::format("stage '{}': {}", stage.id, error->message);
+      error->fatal = true;
+    }
+    return error;
+  }
+
+  Pipeline& pipeline_;
+  const RunContext context_;
+  std::vector<PipelineStage*> open_;
+};
+
+/// Lets record filters that want to see all keys first do so.
+std::optional<Error> prepare_filters(Pipeline& pipeline, const RunContext& context) {
+  PipelineStage* source = nullptr;
+  for (PipelineStage& stage : pipeline.stages()) {
+    if (stage.type->kind == StageKind::kSource) source = &stage;
+  }
+  for (PipelineStage& stage : pipeline.stages()) {
+    if (!stage.in_reader) continue;
+    const RecordScan scan =
+        [&](const std::function<void(const RecordKey&)>& see) -> std::optional<Error> {
+      const KeepRecord keep = [&](const RecordKey& key) {
+        see(key);
+        return false;
+      };
+      while (const auto next = source->stage->next(keep)) {
+        if (next->payload.is_error() && next->payload.error().fatal) return next->payload.error();
+      }
+      if (auto error = source->stage->close()) return error;
+      return source->stage->open(context);
+    };
+    if (auto error = stage.stage->prepare(scan, context.seed)) {
+      error->message = fmt::format("stage '{}': {}", stage.id, error->message);
+      return error;
+    }
+  }
+  return std::nullopt;
+}
+
+void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor,
+                        RunReport& report) {
+  std::size_t number = 0;
+  for (std::size_t i = 0; i < pipeline.stages().size(); ++i) {
+    if (pipeline.stages()[i].type->kind != StageKind::kDevice) continue;
+    for (const DeviceUse& use : executor.use(number)) {
+      DeviceReport device;
+      device.device = use.device;
+      device.lanes = use.lanes;
+      device.batches = use.batches;
+      device.items = use.items;
+      const double lane_seconds = report.seconds * use.lanes;
+      device.busy_share = lane_seconds > 0 ? use.busy_seconds / lane_seconds : 0;
+      device.useful_share = use.padded_length > 0 ? static_cast<double>(use.length) /
+                                                        static_cast<double>(use.padded_length)
+                                                  : 1;
+      device.load_seconds = use.load_seconds;
+      device.peak_bytes = use.peak_bytes;
+      report.stages[i].busy_seconds += use.busy_seconds;
+      report.stages[i].devices.push_back(std::move(device));
+    }
+    ++number;
+  }
+}
+
+RunStatus status_of(const RunReport& report, const RunSettings& settings, bool interrupted) {
+  if (report.error) return RunStatus::kEnvironment;
+  if (interrupted) return RunStatus::kInterrupted;
+  if (!settings.tolerates(report.records.failed, report.records.read)) {
+    return RunStatus::kOverPolicy;
+  }
+  return RunStatus::kSucceeded;
+}
+
+RunReport ended(const Error& error, RunStatus status) {
+  RunReport report;
+  report.status = status;
+  report.error = error;
+  return report;
+}
+
+/// Everything between an open output folder and its final run.json.
+RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* folder) {
+  RunState state(pipeline, options, folder);
+  state.message(MessageLevel::kInfo,
+                fmt::format("run of {} ({}) begins", pipeline.name(), pipeline.file()));
+  OpenStages stages(pipeline, {folder ? folder->path() : std::filesystem::path(),
+                               pipeline.settings().seed});
+  std::optional<Error> error = stages.open();
+  if (!error) error = prepare_filters(pipeline, stages.context());
+  if (error) return ended(*error, RunStatus::kEnvironment);
+
+  std::vector<DeviceStagePlan> plans = device_plans(pipeline);
+  std::unique_ptr<DeviceExecutor> executor;
+  if (!plans.empty()) {
+    executor = std::make_unique<DeviceExecutor>(std::move(plans));
+    if (auto failed = executor->start()) return ended(*failed, RunStatus::kEnvironment);
+  }
+  Monitor monitor(state, executor.get(), options);
+  {
+    Flow flow(pipeline, state, executor.get());
+    flow.run();
+  }
+  if (executor) executor->stop();
+  monitor.finish();
+  if (auto failed = stages.close()) state.fail(*failed);
+
+  RunReport report = state.report();
+  if (executor) add_device_reports(pipeline, *executor, report);
+  report.status = status_of(report, pipeline.settings(), monitor.interrupted());
+  return report;
+}
+
+}  // namespace
+
+RunReport run(Pipeline& pipeline, const RunOptions& options) {
+  std::shared_ptr<OutputFolder> folder;
+  if (!pipeline.settings().output.empty()) {
+    auto created = OutputFolder::create(pipeline.settings().output);
+    if (!created.ok()) {
+      const bool fatal = created.error().fatal;
+      return ended(created.error(), fatal ? RunStatus::kEnvironment : RunStatus::kRefused);
+    }
+    folder = *created;
+  }
+  RunReport report = run_in(pipeline, options, folder.get());
+  if (folder) {
+    if (auto error = folder->write_run_json(report_json(pipeline, report))) {
+      report.status = RunStatus::kEnvironment;
+      report.error = *error;
+    }
+  }
+  return report;
+}
+
+}  // namespace flowtts

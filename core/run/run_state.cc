@@ -1,0 +1,215 @@
+#include "core/run/run_state.h"
+
+#include <algorithm>
+
+#include <flowtts/json.h>
+
+#include "core/run/output_folder.h"
+
+namespace flowtts {
+
+RunState::RunState(const Pipeline& pipeline, const RunOptions& options, OutputFolder* folder)
+    : pipeline_(pipeline),
+      observer_(options.observer),
+      folder_(folder),
+      credits_(pipeline.settings().max_in_flight, pipeline.settings().memory_limit.bytes),
+      stats_(pipeline.stages().size()) {}
+
+void RunState::fail(const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (fatal_) return;
+    fatal_ = error;
+  }
+  stop_reading();
+  cancel();
+  message(MessageLevel::kError, error.message);
+}
+
+std::optional<Error> RunState::fatal() const {
+  const std::lock_guard lock(mutex_);
+  return fatal_;
+}
+
+void RunState::message(MessageLevel level, const std::string& text) {
+  if (folder_) folder_->log(text);
+  if (!observer_) return;
+  const std::lock_guard lock(observer_mutex_);
+  observer_->message(level, text);
+}
+
+void RunState::progress(const RunProgress& progress) {
+  if (!observer_) return;
+  const std::lock_guard lock(observer_mutex_);
+  observer_->progress(progress);
+}
+
+void RunState::add_reason(std::map<std::string, std::uint64_t>& reasons,
+                          const std::string& reason) {
+  reasons[reason] += 1;
+}
+
+void RunState::add_media(double seconds) {
+  if (seconds == 0) return;
+  const std::lock_guard lock(mutex_);
+  media_seconds_ += seconds;
+}
+
+void RunState::record_not_kept(std::size_t stage) {
+  stats_[stage].filtered.fetch_add(1, std::memory_order_relaxed);
+}
+
+void RunState::record_settled(const Record&, Ending status) {
+  const std::lock_guard lock(mutex_);
+  switch (status) {
+    case Ending::kWritten:
+      records_.written += 1;
+      break;
+    case Ending::kFiltered:
+      records_.filtered += 1;
+      break;
+    case Ending::kFailed:
+      records_.failed += 1;
+      break;
+    case Ending::kCancelled:
+      records_.unfinished += 1;
+      break;
+  }
+}
+
+void RunState::item_ended(const Packet& packet, const std::string& stage, Ending ending,
+                          const Result<bool>& outcome, int attempts) {
+  {
+    const std::lock_guard lock(mutex_);
+    switch (ending) {
+      case Ending::kWritten:
+        items_.written += 1;
+        break;
+      case Ending::kFiltered:
+        items_.filtered += 1;
+        add_reason(filtered_items_, outcome.filtered().reason);
+        break;
+      case Ending::kFailed:
+        items_.failed += 1;
+        add_reason(failed_items_, outcome.error().code);
+        break;
+      case Ending::kCancelled:
+        items_.unfinished += 1;
+        break;
+    }
+  }
+  if (ending != Ending::kFailed) return;
+  dead_letter(*packet.record(), packet.path(), packet.payload(), stage, outcome.error(), attempts);
+}
+
+void RunState::record_malformed(const Record& record, const std::string& stage,
+                                const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    items_.failed += 1;
+    add_reason(failed_items_, error.code);
+  }
+  dead_letter(record, {}, AnyPayload(), stage, error, 1);
+}
+
+void RunState::gather_failed(const Packet& trigger, const std::string& stage, const Error& error) {
+  if (error.fatal) {
+    fail(error);
+    return;
+  }
+  dead_letter(*trigger.record(), {}, trigger.record()->origin(), stage, error, 1);
+}
+
+void RunState::dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
+                           const AnyPayload& payload, const std::string& stage, const Error& error,
+                           int attempts) {
+  if (!folder_) return;
+  JsonWriter json;
+  json.begin_object()
+      .field("index", record.key().index)
+      .field("id", record.key().id)
+      .field("offset", record.offset())
+      .field("stage", stage)
+      .field("attempts", attempts)
+      .field("error", error.code)
+      .field("message", error.message);
+  json.key("path").begin_array();
+  for (const std::uint32_t step : path) json.value(step);
+  json.end_array();
+  json.key("item");
+  if (payload) {
+    json.begin_object().field("type", payload.info().name).key("payload");
+    payload.to_json(json);
+    json.end_object();
+  } else {
+    json.null();
+  }
+  json.end_object();
+  if (const auto failed = folder_->append_failure(json.text())) fail(*failed);
+}
+
+std::vector<StageReport> RunState::stage_reports() const {
+  std::vector<StageReport> reports;
+  for (std::size_t i = 0; i < stats_.size(); ++i) {
+    const PipelineStage& stage = pipeline_.stages()[i];
+    StageReport report;
+    report.id = stage.id;
+    report.type = stage.type->spec.name;
+    report.received = stats_[i].received.load();
+    report.made = stats_[i].made.load();
+    report.filtered = stats_[i].filtered.load();
+    report.failed = stats_[i].failed.load();
+    report.retried = stats_[i].retried.load();
+    report.busy_seconds = stats_[i].busy_seconds();
+    report.queued_most = static_cast<std::uint64_t>(stats_[i].queued_most());
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+RunReport RunState::report() const {
+  RunReport report;
+  std::uint64_t not_kept = 0;
+  for (std::size_t i = 0; i < stats_.size(); ++i) {
+    const PipelineStage& stage = pipeline_.stages()[i];
+    if (!stage.in_reader) continue;
+    const std::uint64_t filtered = stats_[i].filtered.load();
+    if (filtered > 0) report.filtered_records[stage.id] = filtered;
+    not_kept += filtered;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    report.records = records_;
+    report.items = items_;
+    report.filtered_items = filtered_items_;
+    report.failed_items = failed_items_;
+    report.media_seconds = media_seconds_;
+    report.error = fatal_;
+  }
+  report.records.filtered += not_kept;
+  report.records.read = records_read_.load();
+  report.items.read = static_cast<std::uint64_t>(items_made_.load());
+  report.seconds = seconds();
+  const Credits::Use use = credits_.use();
+  report.most_bytes_in_flight = use.most_bytes;
+  report.most_records_in_flight = use.most_records;
+  report.stages = stage_reports();
+  return report;
+}
+
+RunProgress RunState::snapshot(double input_share) const {
+  RunReport report = this->report();
+  RunProgress progress;
+  progress.seconds = report.seconds;
+  progress.input_share = input_share;
+  progress.records = report.records;
+  const Ledger& records = report.records;
+  const std::uint64_t settled = records.written + records.filtered + records.failed;
+  progress.records.unfinished = records.read > settled ? records.read - settled : 0;
+  progress.items = report.items;
+  progress.media_seconds = report.media_seconds;
+  progress.stages = std::move(report.stages);
+  return progress;
+}
+
+}  // namespace flowtts
