@@ -25,6 +25,7 @@ struct DeviceId {
 };
 
 /// What a device stage may know of where it runs. One object a lane; valid as long as the lane.
+/// `load` is called on lane 0.
 class DeviceContext {
  public:
   DeviceContext(DeviceId device, int lane) : device_(device), lane_(lane) {}
@@ -67,17 +68,25 @@ class DeviceRuntime {
 
   /// The most device memory held so far, bytes; 0 where it is not known.
   virtual std::uint64_t peak_bytes(DeviceId device) const = 0;
+
+  /// Whether stages may be loaded on several devices at the same time. Without it they are loaded one
+  /// after another.
+  virtual bool loads_side_by_side() const { return false; }
 };
 
 /// Makes the runtime, or says why it cannot be had (a library is missing).
 using DeviceRuntimeFactory = std::function<Result<std::shared_ptr<DeviceRuntime>>()>;
 
 /// Registers a runtime under a name that stages give in `Spec::runtime`. Call before a run starts.
+/// Throws std::logic_error where the name is taken.
 void register_device_runtime(std::string name, DeviceRuntimeFactory factory);
+
+/// The Error for an unknown name lists the known ones.
 Result<std::shared_ptr<DeviceRuntime>> make_device_runtime(std::string_view name);
 
 /// The GPUs that this machine has, without initialising CUDA: fast enough for `flowtts check`.
-/// Empty where there is no NVIDIA driver. Honours CUDA_VISIBLE_DEVICES.
+/// Empty where there is no NVIDIA driver. Honours CUDA_VISIBLE_DEVICES. The cards are numbered by PCI
+/// bus; where they differ in speed, CUDA numbers them so only with CUDA_DEVICE_ORDER=PCI_BUS_ID.
 std::vector<DeviceInfo> visible_gpus();
 
 }  // namespace flowtts
