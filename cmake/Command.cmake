@@ -22,11 +22,9 @@ function(flowtts_add_command name)
       add_dependencies(${name} ${module})
     endif()
   endforeach()
-  set_target_properties(${name} PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 endfunction()
 
 if(EXISTS "${PROJECT_SOURCE_DIR}/cli/main.cc")
-  include(GNUInstallDirs)
   flowtts_add_command(flowtts_command)
   set_target_properties(flowtts_command PROPERTIES
     OUTPUT_NAME flowtts RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/cli")

@@ -1,13 +1,12 @@
 # bin/flowtts, lib/libflowtts.so with its modules beside it, the public headers, share/flowtts, and
 # the CMake package: find_package(FlowTTS) gives the target flowtts::flowtts.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(flowtts_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/FlowTTS")
 
 install(TARGETS flowtts EXPORT FlowTTSTargets)
 foreach(target IN ITEMS flowtts_command flowtts_torch flowtts_cuda)
   if(TARGET ${target})
-    install(TARGETS ${target})
+    install(TARGETS ${target} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
   endif()
 endforeach()
 install(DIRECTORY core/include/ stages/include/ TYPE INCLUDE FILES_MATCHING PATTERN "*.h")

@@ -1,4 +1,6 @@
 # What a builder may choose, and how every target of ours is compiled.
+include(GNUInstallDirs)
+
 option(FLOWTTS_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(FLOWTTS_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(FLOWTTS_BUILD_BENCH "Build the measuring programs" ${PROJECT_IS_TOP_LEVEL})
@@ -19,8 +21,12 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-# Relative run paths: a moved or copied build folder still finds its own libraries.
-set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+# The build folder is laid out as an installation is: lib/ beside the folders of programs. So the
+# run paths can be relative to the file, and a moved or copied folder still finds its own libraries.
+set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
+set(CMAKE_INSTALL_RPATH "$ORIGIN;$ORIGIN/../lib;$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+list(REMOVE_DUPLICATES CMAKE_INSTALL_RPATH)
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 
 find_program(FLOWTTS_CCACHE ccache DOC "Compiler cache; empty for none")

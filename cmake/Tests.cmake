@@ -5,6 +5,9 @@ set(flowtts_test_environment
   "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp"
   "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp:print_suppressions=0")
 
+set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/main.cc" PROPERTIES
+                            SKIP_PRECOMPILE_HEADERS ON)
+
 # flowtts_add_doctests(<executable> <label> <source>...)
 function(flowtts_add_doctests name label)
   add_executable(${name} "${PROJECT_SOURCE_DIR}/tests/main.cc" ${ARGN})
@@ -38,6 +41,10 @@ if(flowtts_torch_test_sources AND TARGET flowtts_torch_objects)
   # It holds the module's own objects, so that a test reaches private classes as well.
   flowtts_add_doctests(flowtts_torch_tests torch ${flowtts_torch_test_sources})
   target_link_libraries(flowtts_torch_tests PRIVATE flowtts_torch_objects)
+  # The precompiled header is good for the flags it was made with only, and those of an executable
+  # would differ in -fPIE.
+  set_target_properties(flowtts_torch_tests PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(flowtts_torch_tests PRIVATE -fPIC)
   target_precompile_headers(flowtts_torch_tests REUSE_FROM flowtts_torch_objects)
 endif()
 

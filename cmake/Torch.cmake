@@ -27,13 +27,15 @@ if(flowtts_missing)
     "On Debian and Ubuntu scripts/setup installs all of it.")
 endif()
 
+# Sets flowtts_torch_version, as 2.11.0+cu130.
 function(flowtts_read_torch)
-  set(header "${FLOWTTS_TORCH_DIR}/include/torch/headeronly/version.h")
-  if(NOT EXISTS "${header}")
-    set(header "${FLOWTTS_TORCH_DIR}/include/torch/csrc/api/include/torch/version.h")
-  endif()
-  file(STRINGS "${header}" line REGEX "define TORCH_VERSION \"" LIMIT_COUNT 1)
-  string(REGEX MATCH "[0-9][^\"]*" version "${line}")
+  foreach(file IN ITEMS version.py build-version)  # in the package, in the archive
+    if(EXISTS "${FLOWTTS_TORCH_DIR}/${file}")
+      file(STRINGS "${FLOWTTS_TORCH_DIR}/${file}" line REGEX "(^|version.*)[0-9]+\\.[0-9]+\\.[0-9]+"
+           LIMIT_COUNT 1)
+      string(REGEX MATCH "[0-9]+\\.[0-9]+[^'\"]*" version "${line}")
+    endif()
+  endforeach()
   set(flowtts_torch_version "${version}" PARENT_SCOPE)
   set(config "${FLOWTTS_TORCH_DIR}/share/cmake/Torch/TorchConfig.cmake")
   if(EXISTS "${config}")
@@ -54,27 +56,43 @@ target_compile_definitions(flowtts::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_libraries(flowtts::torch INTERFACE
   "${FLOWTTS_TORCH_DIR}/lib/libtorch_cpu.so" "${FLOWTTS_TORCH_DIR}/lib/libc10.so" Threads::Threads)
 
-# The wheels' own CUDA headers come first, because they are of the version that LibTorch has.
-if(NOT FLOWTTS_CUDA STREQUAL "OFF")
-  find_package(CUDAToolkit QUIET)
-  file(GLOB flowtts_cuda_wheels "${FLOWTTS_TORCH_DIR}/../nvidia/cu*/include"
+# Sets flowtts_cuda_problem to why there can be no flowtts::torch_cuda; empty where it was made.
+function(flowtts_find_torch_cuda)
+  set(flowtts_cuda_problem "" PARENT_SCOPE)
+  if(NOT EXISTS "${FLOWTTS_TORCH_DIR}/lib/libtorch_cuda.so")
+    set(flowtts_cuda_problem "this LibTorch has no libtorch_cuda.so" PARENT_SCOPE)
+    return()
+  endif()
+  # The wheels' own CUDA headers come first, because they are of the version that LibTorch has; a
+  # toolkit does as well where its major version is that one.
+  file(GLOB folders "${FLOWTTS_TORCH_DIR}/../nvidia/cu*/include"
        "${FLOWTTS_TORCH_DIR}/../nvidia/cuda_runtime/include")
-  find_path(FLOWTTS_CUDA_INCLUDE_DIR NAMES crt/host_defines.h
-            PATHS ${flowtts_cuda_wheels} ${CUDAToolkit_INCLUDE_DIRS}
+  find_package(CUDAToolkit QUIET)
+  string(REGEX MATCH "\\+cu([0-9]+)[0-9]" cuda "${flowtts_torch_version}")
+  if(CUDAToolkit_FOUND AND CUDAToolkit_VERSION_MAJOR STREQUAL CMAKE_MATCH_1)
+    list(APPEND folders ${CUDAToolkit_INCLUDE_DIRS})
+  endif()
+  find_path(FLOWTTS_CUDA_INCLUDE_DIR crt/host_defines.h PATHS ${folders}
             DOC "Folder of cuda_runtime_api.h and crt/" NO_DEFAULT_PATH)
-  if(FLOWTTS_CUDA_INCLUDE_DIR AND EXISTS "${FLOWTTS_TORCH_DIR}/lib/libtorch_cuda.so")
-    add_library(flowtts::torch_cuda INTERFACE IMPORTED)
-    target_include_directories(flowtts::torch_cuda SYSTEM INTERFACE "${FLOWTTS_CUDA_INCLUDE_DIR}")
-    # Loading libtorch_cuda is what registers the CUDA kernels, whether or not a symbol is used.
-    target_link_libraries(flowtts::torch_cuda INTERFACE flowtts::torch
-      -Wl,--push-state,--no-as-needed "${FLOWTTS_TORCH_DIR}/lib/libtorch_cuda.so" -Wl,--pop-state
-      "${FLOWTTS_TORCH_DIR}/lib/libc10_cuda.so")
-    message(STATUS "CUDA headers: ${FLOWTTS_CUDA_INCLUDE_DIR}")
-  elseif(FLOWTTS_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "FLOWTTS_CUDA=ON, but there is no libtorch_cuda.so in"
-      " ${FLOWTTS_TORCH_DIR}/lib or no folder with cuda_runtime_api.h and crt/host_defines.h."
-      " Give -DFLOWTTS_CUDA_INCLUDE_DIR=<folder>, or a toolkit with -DCUDAToolkit_ROOT=<folder>.")
-  else()
-    message(STATUS "CUDA module: not built (no CUDA headers, or a LibTorch without CUDA)")
+  if(NOT FLOWTTS_CUDA_INCLUDE_DIR)
+    set(flowtts_cuda_problem "no headers of CUDA ${CMAKE_MATCH_1}: give -DFLOWTTS_CUDA_INCLUDE_DIR=<folder \
+of cuda_runtime_api.h and crt/>, or a toolkit with -DCUDAToolkit_ROOT=<folder>" PARENT_SCOPE)
+    return()
+  endif()
+  message(STATUS "CUDA headers: ${FLOWTTS_CUDA_INCLUDE_DIR}")
+  add_library(flowtts::torch_cuda INTERFACE IMPORTED GLOBAL)
+  target_include_directories(flowtts::torch_cuda SYSTEM INTERFACE "${FLOWTTS_CUDA_INCLUDE_DIR}")
+  # Loading libtorch_cuda is what registers the CUDA kernels, whether or not a symbol is used.
+  target_link_libraries(flowtts::torch_cuda INTERFACE flowtts::torch
+    -Wl,--push-state,--no-as-needed "${FLOWTTS_TORCH_DIR}/lib/libtorch_cuda.so" -Wl,--pop-state
+    "${FLOWTTS_TORCH_DIR}/lib/libc10_cuda.so")
+endfunction()
+
+if(NOT FLOWTTS_CUDA STREQUAL "OFF")
+  flowtts_find_torch_cuda()
+  if(flowtts_cuda_problem AND FLOWTTS_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "FLOWTTS_CUDA=ON, but ${flowtts_cuda_problem}")
+  elseif(flowtts_cuda_problem)
+    message(STATUS "No CUDA module: ${flowtts_cuda_problem}")
   endif()
 endif()
