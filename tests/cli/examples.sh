@@ -11,10 +11,8 @@ grep -q "unknown type 'replace_word'" "$out/unknown.txt"
 test "$(grep -o '"spoken":"[^"]*kilometres[^"]*"' "$out/custom/manifest.jsonl" | wc -l)" -ge 3
 ! grep -q '"text":"[^"]*kilometres' "$out/custom/manifest.jsonl"
 
-"$examples/example_embedding" examples/1-custom-stage/pipeline.yaml 2>/dev/null && exit 1
-sed 's/type: replace_word.*/type: clean_text}/; s/{id: replace, /{id: clean, /; s/type: split_sentences}/type: split_sentences, from: clean}/; s/{id: clean,/{id: clean, from: load,/; s/type: phonemize,  /type: phonemize, from: split,/' \
-    examples/1-custom-stage/pipeline.yaml > "$out/embedded.yaml"
-"$examples/example_embedding" "$out/embedded.yaml" run.output="$out/embedded" |
+"$examples/example_embedding" pipelines/align.yaml run.output="$out/embedded" \
+    load.path=examples/1-custom-stage/distances.json 2>/dev/null |
     grep -q '^2 records: 2 written, 0 filtered, 0 failed; [1-9]'
 
 "$FLOWTTS" examples/3-resample-folder/pipeline.yaml --quiet --set vars.input="$out/custom/audio" \
