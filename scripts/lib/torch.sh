@@ -1,0 +1,107 @@
+# LibTorch: the wheels of scripts/requirements-*.txt in $deps/site-packages, beside one another as
+# their libraries' run paths want it. A wheel is there when its dist-info folder is: that is unpacked
+# last.
+deps=${FLOWTTS_DEPS_DIR:-$root/.deps}
+[[ $deps == /* ]] || deps=$PWD/$deps
+site=$deps/site-packages
+missing_wheels=()
+
+has_gpu() {
+  case ${FLOWTTS_GPU-} in
+    on) return 0 ;;
+    off) return 1 ;;
+    '') [[ -e /proc/driver/nvidia/version ]] || command -v nvidia-smi >/dev/null ;;
+    *) die "FLOWTTS_GPU is '$FLOWTTS_GPU'; allowed: on, off, or unset to look for a driver" ;;
+  esac
+}
+
+# The folder that the program is built with.
+torch_dir() { printf '%s\n' "${FLOWTTS_TORCH_DIR:-$site/torch}"; }
+
+find_missing_wheels() {
+  if [[ -n ${FLOWTTS_TORCH_DIR-} ]]; then
+    [[ -e $FLOWTTS_TORCH_DIR/lib/libtorch_cpu.so ]] ||
+      die "FLOWTTS_TORCH_DIR is $FLOWTTS_TORCH_DIR, which has no lib/libtorch_cpu.so. It is the folder
+  that python3 -c 'import torch; print(torch.__path__[0])' prints, or an unpacked LibTorch archive."
+    return 0
+  fi
+  local lists=("$root/scripts/requirements-cpu.txt") requirement name
+  ! has_gpu || lists+=("$root/scripts/requirements-cuda.txt")
+  while read -r requirement; do
+    [[ $requirement == *==* && $requirement != '#'* ]] || continue
+    name=${requirement%% *}
+    name=${name//-/_}
+    [[ -e $site/${name/==/-}.dist-info ]] || missing_wheels+=("$requirement")
+  done < <(cat -- "${lists[@]}")
+  ((${#missing_wheels[@]} == 0)) || check_room_for_wheels
+}
+
+check_room_for_wheels() {
+  case $(uname -sm) in
+    'Linux x86_64' | 'Linux aarch64') ;;
+    *) die "LibTorch is fetched for Linux on x86_64 and aarch64 only, and this is $(uname -sm).
+  Give your own: FLOWTTS_TORCH_DIR=<folder with its include/ and lib/>." ;;
+  esac
+  mkdir -p "$deps" || die "cannot write to $deps, where LibTorch is kept; FLOWTTS_DEPS_DIR moves it."
+  local needed=2 free
+  ! has_gpu || needed=8
+  [[ "${missing_wheels[*]}" == *torch==* || $needed == 8 ]] || needed=1
+  free=$(($(df -Pk -- "$deps" | awk 'NR == 2 {print $4}') / 1048576))
+  ((free >= needed)) || die "$deps has $free GB free, and LibTorch needs $needed GB while it is
+  unpacked. FLOWTTS_DEPS_DIR moves it to another disk."
+}
+
+wheels_expectation() {
+  if [[ "${missing_wheels[*]}" != *nvidia-cublas* ]]; then
+    printf '545 MB to fetch, 1.2 GB on disk'
+  elif [[ "${missing_wheels[*]}" == torch==* ]]; then
+    printf '2.4 GB to fetch, 5 GB on disk'
+  else
+    printf '1.8 GB to fetch, 4 GB on disk'
+  fi
+}
+
+# A Python with pip: the first on PATH, or the system's own.
+find_python() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    "$python" -m pip --version >/dev/null 2>&1 && break
+  done
+  printf '%s\n' "$python"
+}
+
+# The machine's own pip settings (proxy, mirror, certificates) hold; those that would put packages
+# elsewhere do not. Temporary files stay on the disk that must have the room.
+run_pip() {
+  mkdir -p "$deps/tmp"
+  env -u PIP_TARGET -u PIP_PREFIX PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_ROOT_USER_ACTION=ignore \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 TMPDIR="$deps/tmp" \
+    "$(find_python)" -m pip "$@"
+}
+
+# One by one, so that what an interrupted call had fetched whole is not fetched again. The platform
+# is named because the wheels are chosen for it, not for the machine's Python.
+fetch_wheels() {
+  local machine minor requirement platforms=()
+  machine=$(uname -m)
+  for minor in {17..28}; do
+    platforms+=(--platform "manylinux_2_${minor}_$machine")
+  done
+  mkdir -p "$deps/wheels"
+  for requirement in "${missing_wheels[@]}"; do
+    printf '%s\n' "$requirement" >"$deps/wheels/requirement.txt"
+    run_pip download --require-hashes --no-deps --only-binary=:all: --progress-bar=off \
+      --python-version=3.11 --platform "manylinux2014_$machine" "${platforms[@]}" \
+      --dest "$deps/wheels" -r "$deps/wheels/requirement.txt"
+  done
+}
+
+unpack_wheels() {
+  # Another version goes with all that it brought: files of two versions do not mix.
+  if [[ "${missing_wheels[*]}" == torch==* ]]; then
+    rm -rf -- "$site"
+  fi
+  mkdir -p "$site"
+  "$(find_python)" "$root/scripts/lib/unpack_wheels.py" "$site" "$deps"/wheels/*.whl
+  rm -rf -- "$deps/wheels" "$deps/tmp"
+}
