@@ -30,7 +30,7 @@ step() {
   stop_ticker
   if ((status != 0)); then
     say "[$step_number/$step_total] $title: failed with status $status. The end of $log:"
-    tail -n 40 -- "$log" | sed 's/^/  | /' >&2
+    tail -n 40 -- "$log" | cut -c 1-300 | sed 's/^/  | /' >&2
     die "the whole log: $log"
   fi
   say "[$step_number/$step_total] done in $((SECONDS - start)) s"
