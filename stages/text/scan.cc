@@ -93,10 +93,14 @@ CodePoint decode_before(std::string_view text, std::size_t position) {
   return {-1, 1};
 }
 
+bool is_letter_or_digit(std::int32_t code_point) {
+  return (U_GET_GC_MASK(code_point) & (U_GC_L_MASK | U_GC_N_MASK)) != 0;
+}
+
 bool has_letter_or_digit(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const CodePoint point = decode(text, i);
-    if (point.value >= 0 && u_isalnum(point.value)) return true;
+    if (point.value >= 0 && is_letter_or_digit(point.value)) return true;
     i += point.length;
   }
   return false;

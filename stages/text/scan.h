@@ -52,7 +52,11 @@ void append(std::string& text, std::int32_t code_point);
 /// The code point that ends just before `position`, with value -1 where there is none.
 CodePoint decode_before(std::string_view text, std::size_t position);
 
-/// Whether there is any letter or digit of any script.
+/// Whether a code point is a letter or a number of any script: a word has one, and only a text that
+/// has one can be said.
+bool is_letter_or_digit(std::int32_t code_point);
+
+/// Whether there is any letter or number of any script.
 bool has_letter_or_digit(std::string_view text);
 
 /// Finds one needle again and again from positions that never decrease. A scanner that asked

@@ -12,7 +12,7 @@ namespace flowtts {
 namespace {
 
 struct Case {
-  const char* name;
+  std::string name;
   std::string text;
   std::string spoken;
 };
