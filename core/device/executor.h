@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,8 +15,9 @@ namespace flowtts {
 /// When a lane takes a batch. All limits hold at once.
 struct BatchPolicy {
   std::size_t max_items = 64;
-  double max_wait_ms = 20;       ///< How long the oldest item waits for company.
+  double max_wait_ms = 20;       ///< How long an item waits for company that fills its batch.
   std::size_t max_length = 0;    ///< Items × longest length, in the stage's own unit; 0: no limit.
+                                 ///< An item that is longer runs alone.
 };
 
 /// A device stage as the plan has it.
@@ -26,7 +26,7 @@ struct DeviceStagePlan {
   const AnyStage* prototype = nullptr;  ///< Configured; copied once a device. Outlives the executor.
   std::string runtime = "host";
   std::vector<DeviceId> devices;
-  int lanes = 0;  ///< A device; 0 chooses: the cores shared out for CPU devices, 2 for a GPU.
+  int lanes = 0;  ///< A device; 0 chooses: the cores divided by the run's CPU devices, 2 for a GPU.
   BatchPolicy batch;
   std::uint64_t memory_limit_bytes = 0;  ///< A device; 0: none.
 };
@@ -36,7 +36,9 @@ struct DeviceJob {
   AnyPayload payload;
   Item item;
   std::shared_ptr<const void> owner;  ///< Keeps alive what `item` refers to.
-  /// Called exactly once, on a lane's thread or on the one that cancels. Must not throw or block.
+  /// Called exactly once: on a lane's thread, on the one that cancels or stops, or before `submit`
+  /// returns where the job is refused. No lock is held. Must not throw (that ends the process),
+  /// block, or call `stop`; it may submit.
   std::function<void(Result<AnyPayload>)> done;
 };
 
@@ -48,25 +50,35 @@ struct DeviceUse {
   std::uint64_t items = 0;
   std::uint64_t length = 0;         ///< Sum of the items' lengths, in the stage's own unit.
   std::uint64_t padded_length = 0;  ///< Sum over batches of items × longest length.
-  double busy_seconds = 0;          ///< Summed over lanes.
-  double load_seconds = 0;
-  std::uint64_t peak_bytes = 0;
+  double busy_seconds = 0;          ///< In `process_batch`, summed over lanes.
+  double load_seconds = 0;          ///< Of this stage, without waiting for others to load.
+  std::uint64_t peak_bytes = 0;     ///< Of the whole device.
 };
 
 /// The only owner of devices in a run. For each device stage and device there is one loaded copy of
 /// the stage and `lanes` threads; all lanes of all devices of a stage pull batches from one queue
 /// that is bucketed by length, so that a fast device never waits for a slow one.
 ///
-/// Lifecycle: construct, `start`, `submit` as often as wanted from any thread, `stop`. The
-/// destructor stops.
+/// Lifecycle: construct, `start` once, `submit` as often as wanted from any thread, `stop`. The
+/// destructor stops. `submit`, `flush`, `cancel` and what only reads may come from any thread at any
+/// time; jobs that come before `start` wait for it.
+///
+/// Batches: see BatchQueue. A full batch is taken as soon as a lane is free; one that is not full
+/// when an item has waited for `max_wait_ms`, or after `flush`. An item is in the fourth batch at
+/// the latest that is taken after it has waited and become the oldest.
 ///
 /// Bounds: the queue holds what has been submitted and not yet taken. The run's credits bound that;
 /// the executor itself never blocks a submitter and never drops a job: after `cancel` every job
 /// that has not begun, and every later one, is done with the Error "cancelled".
 ///
-/// Errors: a stage's exception is an Error of its batch, and a batch of several items that fails as
-/// a whole is run again item by item, so that one bad item fails alone. A result of the wrong
-/// number of items is an Error of each.
+/// Errors: a stage's exception is an Error of its batch ("exception", or for std::bad_alloc the
+/// retryable "out_of_memory"), and a batch of several items that fails so is run again item by item,
+/// so that one bad item fails alone; what the stage held is gone by then. A result of the wrong
+/// number of items is the Error "wrong_result_count" of each. Errors that the stage returns, fatal
+/// ones among them, go to `done` as they are: it is the caller who cancels.
+///
+/// Devices: lane 0 of a device starts it, binds and loads; the other lanes bind after that. The last
+/// lane destroys the stage's copy, on its thread and before its binding.
 class DeviceExecutor {
  public:
   explicit DeviceExecutor(std::vector<DeviceStagePlan> stages);
@@ -74,21 +86,24 @@ class DeviceExecutor {
   DeviceExecutor(const DeviceExecutor&) = delete;
   DeviceExecutor& operator=(const DeviceExecutor&) = delete;
 
-  /// Starts runtimes and loads every stage on every device, devices side by side, the lanes behind
-  /// them. Returns the first failure; nothing runs then.
+  /// Starts runtimes and loads every stage on every device, devices side by side where the runtime
+  /// allows it; returns when all lanes are ready. On a failure nothing runs, every job is done with
+  /// "cancelled", and of several failures the one that stands first in the plan is returned.
   std::optional<Error> start();
 
+  /// Asks the prototype for the item's length on the calling thread.
   /// \param stage index into the constructor's list.
   void submit(std::size_t stage, DeviceJob job);
 
-  /// Ends waiting for company: from now on a lane takes whatever is there. Undone by `submit`s that
-  /// follow only in so far as they wait no longer either.
+  /// Nothing else can come: from now on no item waits for company, later ones neither.
   void flush();
 
-  /// Jobs that have not begun are done with the Error "cancelled"; those on a lane finish.
+  /// Jobs that have not begun are done with the Error "cancelled"; those on a lane finish, except
+  /// that a batch being run again item by item is cut short. A `start` under way ends early.
   void cancel();
 
-  /// Waits for the jobs on the lanes, ends all threads. After `cancel`, or when nothing is queued.
+  /// Cancels what is still queued (nothing, where the caller has waited for its jobs), waits for the
+  /// jobs on the lanes and ends all threads. Not from `done`.
   void stop();
 
   std::size_t queued(std::size_t stage) const;

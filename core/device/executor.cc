@@ -1,0 +1,212 @@
+#include "core/device/executor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/cores.h"
+#include "core/device/lanes.h"
+#include "core/device/run_batch.h"
+#include "core/exceptions.h"
+
+namespace flowtts {
+namespace {
+
+constexpr int kGpuLanes = 2;  ///< One works while the other one prepares or copies back.
+
+/// Lanes for a plan that leaves them to the executor.
+int automatic_lanes(DeviceId device, const std::vector<DeviceStagePlan>& plans) {
+  if (device.kind == DeviceKind::kCuda) return kGpuLanes;
+  std::set<DeviceId> cpus;
+  for (const DeviceStagePlan& plan : plans) {
+    for (const DeviceId id : plan.devices) {
+      if (id.kind == DeviceKind::kCpu) cpus.insert(id);
+    }
+  }
+  return std::max(1, usable_cores() / static_cast<int>(cpus.size()));
+}
+
+void give_up(std::vector<DeviceJob> jobs) noexcept {
+  for (DeviceJob& job : jobs) job.done(cancelled_error());
+}
+
+}  // namespace
+
+struct DeviceExecutor::Impl {
+  struct Stage {
+    explicit Stage(const DeviceStagePlan& stage_plan) : plan(stage_plan), queue(stage_plan.batch) {}
+    const DeviceStagePlan& plan;
+    StageQueue queue;
+    std::vector<std::unique_ptr<DeviceLanes>> devices;
+  };
+
+  explicit Impl(std::vector<DeviceStagePlan> stage_plans);
+  SharedRuntime& runtime(const std::string& name);
+  SharedDevice& device(SharedRuntime& runtime, DeviceId id);
+  std::optional<Error> make_runtimes();
+  std::optional<Error> start_lanes();
+  void cancel();
+  void join();
+
+  const std::vector<DeviceStagePlan> plans;
+  std::atomic<bool> cancelled = false;
+  std::vector<std::unique_ptr<SharedRuntime>> runtimes;
+  std::vector<std::unique_ptr<SharedDevice>> devices;
+  std::vector<std::unique_ptr<Stage>> stages;
+
+  std::mutex lifecycle;  ///< Guards `start` and `stop` against one another.
+  bool started = false;
+};
+
+DeviceExecutor::Impl::Impl(std::vector<DeviceStagePlan> stage_plans)
+    : plans(std::move(stage_plans)) {
+  for (const DeviceStagePlan& plan : plans) {
+    auto stage = std::make_unique<Stage>(plan);
+    SharedRuntime& on = runtime(plan.runtime);
+    for (const DeviceId id : plan.devices) {
+      SharedDevice& shared = device(on, id);
+      shared.limit_memory(plan.memory_limit_bytes);
+      const int lanes = plan.lanes > 0 ? plan.lanes : automatic_lanes(id, plans);
+      stage->devices.push_back(
+          std::make_unique<DeviceLanes>(plan, shared, lanes, stage->queue, cancelled));
+    }
+    stages.push_back(std::move(stage));
+  }
+}
+
+SharedRuntime& DeviceExecutor::Impl::runtime(const std::string& name) {
+  for (const auto& known : runtimes) {
+    if (known->name == name) return *known;
+  }
+  runtimes.push_back(std::make_unique<SharedRuntime>());
+  runtimes.back()->name = name;
+  return *runtimes.back();
+}
+
+SharedDevice& DeviceExecutor::Impl::device(SharedRuntime& runtime, DeviceId id) {
+  for (const auto& known : devices) {
+    if (&known->runtime() == &runtime && known->id() == id) return *known;
+  }
+  devices.push_back(std::make_unique<SharedDevice>(runtime, id));
+  return *devices.back();
+}
+
+std::optional<Error> DeviceExecutor::Impl::make_runtimes() {
+  for (const auto& stage : stages) {
+    if (stage->devices.empty()) {
+      return Error{"no_device", fmt::format("stage '{}' has no device", stage->plan.id)};
+    }
+  }
+  for (const auto& shared : runtimes) {
+    auto made = make_device_runtime(shared->name);
+    if (made.is_error()) return made.error();
+    if (!made || !*made) {
+      return Error{"bad_runtime", fmt::format("the device runtime '{}' makes none", shared->name)};
+    }
+    shared->runtime = *std::move(made);
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> DeviceExecutor::Impl::start_lanes() {
+  std::size_t lanes = 0;
+  for (const auto& stage : stages) {
+    for (const auto& on : stage->devices) lanes += on->lanes();
+  }
+  const auto gate = std::make_shared<StartGate>(lanes);  // The lanes may leave it last.
+  std::size_t next = 0;
+  for (const auto& stage : stages) {
+    for (const auto& on : stage->devices) {
+      on->start(gate, next);
+      next += on->lanes();
+    }
+  }
+  auto failure = gate->wait_for_all();
+  for (const auto& stage : stages) {
+    for (const auto& on : stage->devices) on->hand_over_copy();
+  }
+  gate->open(!failure);
+  return failure;
+}
+
+void DeviceExecutor::Impl::cancel() {
+  cancelled = true;
+  for (const auto& stage : stages) give_up(stage->queue.close());
+}
+
+void DeviceExecutor::Impl::join() {
+  for (const auto& stage : stages) {
+    for (const auto& on : stage->devices) on->join();
+  }
+}
+
+DeviceExecutor::DeviceExecutor(std::vector<DeviceStagePlan> stages)
+    : impl_(std::make_unique<Impl>(std::move(stages))) {}
+
+DeviceExecutor::~DeviceExecutor() { stop(); }
+
+std::optional<Error> DeviceExecutor::start() {
+  const std::lock_guard lock(impl_->lifecycle);
+  if (impl_->started) return std::nullopt;
+  if (impl_->cancelled) return cancelled_error();
+  auto failure = impl_->make_runtimes();
+  if (!failure) failure = impl_->start_lanes();
+  if (failure) {
+    impl_->cancel();
+    impl_->join();
+    return failure;
+  }
+  impl_->started = true;
+  return std::nullopt;
+}
+
+void DeviceExecutor::submit(std::size_t stage, DeviceJob job) {
+  Impl::Stage& to = *impl_->stages.at(stage);
+  std::optional<Error> failure;
+  try {
+    const std::size_t length = to.plan.prototype->length(job.payload);
+    if (to.queue.push(length, job)) return;
+    failure = cancelled_error();
+  } catch (...) {
+    failure = error_from_exception();
+  }
+  job.done(*std::move(failure));
+}
+
+void DeviceExecutor::flush() {
+  for (const auto& stage : impl_->stages) stage->queue.flush();
+}
+
+void DeviceExecutor::cancel() { impl_->cancel(); }
+
+void DeviceExecutor::stop() {
+  const std::lock_guard lock(impl_->lifecycle);
+  impl_->cancel();
+  impl_->join();
+}
+
+std::size_t DeviceExecutor::queued(std::size_t stage) const {
+  return impl_->stages.at(stage)->queue.size();
+}
+
+std::optional<DeviceExecutor::Running> DeviceExecutor::oldest_running(std::size_t stage) const {
+  std::optional<Running> oldest;
+  for (const auto& on : impl_->stages.at(stage)->devices) {
+    auto running = on->oldest_running();
+    if (running && (!oldest || running->seconds > oldest->seconds)) oldest = std::move(running);
+  }
+  return oldest;
+}
+
+std::vector<DeviceUse> DeviceExecutor::use(std::size_t stage) const {
+  std::vector<DeviceUse> rows;
+  for (const auto& on : impl_->stages.at(stage)->devices) rows.push_back(on->use());
+  return rows;
+}
+
+}  // namespace flowtts
