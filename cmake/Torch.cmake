@@ -55,6 +55,8 @@ target_include_directories(flowtts::torch SYSTEM INTERFACE
 target_compile_definitions(flowtts::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_libraries(flowtts::torch INTERFACE
   "${FLOWTTS_TORCH_DIR}/lib/libtorch_cpu.so" "${FLOWTTS_TORCH_DIR}/lib/libc10.so" Threads::Threads)
+# Given here because CMake's own run paths leave out folders inside the checkout, as .deps/ is.
+target_link_options(flowtts::torch INTERFACE "LINKER:-rpath,${FLOWTTS_TORCH_DIR}/lib")
 
 # Sets flowtts_cuda_problem to why there can be no flowtts::torch_cuda; empty where it was made.
 function(flowtts_find_torch_cuda)

@@ -15,7 +15,7 @@ set_up() {
   step_total=$((step_total + (${#missing_packages[@]} > 0) + 2 * (${#missing_wheels[@]} > 0)))
   if ((${#missing_packages[@]} > 0)); then
     say "Debian packages to install: ${missing_packages[*]}"
-    step 'Debian packages' 'up to 450 MB on disk, about a minute' install_packages
+    step 'Debian packages' 'up to 140 MB to fetch, 520 MB on disk, half a minute' install_packages
   fi
   if ((${#missing_wheels[@]} > 0)); then
     say "LibTorch goes to $site"
