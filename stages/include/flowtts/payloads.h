@@ -19,12 +19,17 @@ struct Turn {
   std::string text;    ///< The original text.
   std::string spoken;  ///< What is to be said of it: the text, until `clean_text` has seen it.
   std::string extra;   ///< JSON members of the turn that FlowTTS does not read, as `"a":1,"b":2`.
+  /// The value as JSON where it was not a string but null, a number, or a list of parts whose texts
+  /// `text` holds; empty where it was a string or missing.
+  std::string raw_value;
 };
 
-/// Which of the two customary shapes a record had; its manifest line has the same.
+/// Which of the customary shapes a record had; its manifest line has the same.
 enum class ConversationShape {
-  kShareGpt,  ///< `conversations: [{from, value}]`
-  kOpenAi,    ///< `messages: [{role, content}]`
+  kShareGpt,      ///< `conversations: [{from, value}]`
+  kOpenAi,        ///< `messages: [{role, content}]`
+  kShareGptRole,  ///< `conversations: [{role, content}]`
+  kOpenAiFrom,    ///< `messages: [{from, value}]`
 };
 
 /// A record of the input.
