@@ -17,7 +17,7 @@ std::size_t Conversation::bytes() const {
   std::size_t bytes = sizeof(*this) + id.capacity() + extra.capacity();
   for (const Turn& turn : turns) {
     bytes += sizeof(turn) + turn.role.capacity() + turn.label.capacity() + turn.text.capacity() +
-             turn.spoken.capacity() + turn.extra.capacity();
+             turn.spoken.capacity() + turn.extra.capacity() + turn.raw_value.capacity();
   }
   return bytes;
 }
