@@ -61,7 +61,8 @@ show_progress() {
 
 # Waits until no other call in this checkout is setting up or building.
 take_lock() {
-  mkdir -p "$setup_dir" || die "cannot write to $root/build, where the program is built."
+  mkdir -p "$setup_dir" 2>/dev/null && [[ -w $setup_dir ]] ||
+    die "cannot write to $setup_dir, and the program is to be built."
   command -v flock >/dev/null || return 0
   exec {lock}>"$setup_dir/lock"
   flock -n "$lock" && return 0

@@ -44,8 +44,7 @@ check_room_for_wheels() {
   esac
   mkdir -p "$deps" || die "cannot write to $deps, where LibTorch is kept; FLOWTTS_DEPS_DIR moves it."
   local needed=2 free
-  ! has_gpu || needed=8
-  [[ "${missing_wheels[*]}" == *torch==* || $needed == 8 ]] || needed=1
+  ! has_gpu || needed=7
   free=$(($(df -Pk -- "$deps" | awk 'NR == 2 {print $4}') / 1048576))
   ((free >= needed)) || die "$deps has $free GB free, and LibTorch needs $needed GB while it is
   unpacked. FLOWTTS_DEPS_DIR moves it to another disk."
@@ -53,11 +52,11 @@ check_room_for_wheels() {
 
 wheels_expectation() {
   if [[ "${missing_wheels[*]}" != *nvidia-cublas* ]]; then
-    printf '545 MB to fetch, 1.2 GB on disk'
+    printf '545 MB to fetch, 1.1 GB on disk'
   elif [[ "${missing_wheels[*]}" == torch==* ]]; then
-    printf '2.4 GB to fetch, 5 GB on disk'
+    printf '2.5 GB to fetch, 3.7 GB on disk'
   else
-    printf '1.8 GB to fetch, 4 GB on disk'
+    printf '2 GB to fetch, 2.6 GB on disk'
   fi
 }
 
@@ -101,7 +100,13 @@ unpack_wheels() {
   if [[ "${missing_wheels[*]}" == torch==* ]]; then
     rm -rf -- "$site"
   fi
+  local requirement name wheels=()
+  for requirement in "${missing_wheels[@]}"; do
+    name=${requirement%% *}
+    name=${name//-/_}
+    wheels+=("$deps/wheels/${name/==/-}"-*.whl)
+  done
   mkdir -p "$site"
-  "$(find_python)" "$root/scripts/lib/unpack_wheels.py" "$site" "$deps"/wheels/*.whl
+  "$(find_python)" "$root/scripts/lib/unpack_wheels.py" "$site" "${wheels[@]}"
   rm -rf -- "$deps/wheels" "$deps/tmp"
 }
