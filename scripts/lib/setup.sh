@@ -21,7 +21,7 @@ set_up() {
     say "LibTorch goes to $site"
     fetch_dir=$deps
     step 'LibTorch: fetch' "$(wheels_expectation)" fetch_wheels
-    step 'LibTorch: unpack' 'about 15 s' unpack_wheels
+    step 'LibTorch: unpack' 'about 20 s' unpack_wheels
   fi
 }
 
