@@ -13,31 +13,31 @@ constexpr std::size_t kLongestToken = 12;
 
 /// They never end a sentence.
 constexpr auto kAlways = std::to_array<std::string_view>(
-    {"adm", "approx", "brig", "capt", "cf",   "cmdr", "col", "cpl",  "dr",    "e.g",
-     "fig", "figs",   "gen",  "gov",  "hon",  "i.e",  "lt",  "maj",  "messrs", "mlle",
-     "mme", "mr",     "mrs",  "ms",   "mt",   "pres", "prof", "pvt", "rep",   "rev",
-     "sen", "sgt",    "st",   "supt", "viz",  "vs",   "resp", "incl", "esp",  "w.r.t"});
+    {"adm", "approx", "brig", "capt", "cf",  "cmdr", "col",  "cpl",  "dr",     "e.g",
+     "fig", "figs",   "gen",  "gov",  "hon", "i.e",  "lt",   "maj",  "messrs", "mlle",
+     "mme", "mr",     "mrs",  "ms",   "mt",  "pres", "prof", "pvt",  "rep",    "rev",
+     "sen", "sgt",    "st",   "supt", "viz", "vs",   "resp", "incl", "esp",    "w.r.t"});
 
 /// They go on where a number follows; "No." and "Sat." are sentences, too.
 constexpr auto kBeforeNumber = std::to_array<std::string_view>(
-    {"apr", "art", "aug", "ch", "chap", "dec", "eq", "eqs", "ex",  "feb", "jan", "jul", "jun",
-     "mar", "no",  "nos", "nov", "oct", "op",  "p",  "par", "pp",  "sec", "sep", "sept", "tab",
-     "vol", "vols"});
+    {"apr", "art", "aug", "ch",  "chap", "dec", "eq",  "eqs", "ex", "feb",
+     "jan", "jul", "jun", "mar", "no",   "nos", "nov", "oct", "op", "p",
+     "par", "pp",  "sec", "sep", "sept", "tab", "vol", "vols"});
 
 /// They may end a sentence.
-constexpr auto kSometimes = std::to_array<std::string_view>(
-    {"al",  "ave", "blvd", "bros", "ca",  "co", "corp", "dept", "ed", "eds", "est", "etc",
-     "inc", "jr",  "ltd",  "rd",   "sr",  "univ"});
+constexpr auto kSometimes =
+    std::to_array<std::string_view>({"al", "ave", "blvd", "bros", "ca", "co", "corp", "dept", "ed",
+                                     "eds", "est", "etc", "inc", "jr", "ltd", "rd", "sr", "univ"});
 
 /// Words with which a sentence rather begins than goes on after an abbreviation.
 constexpr auto kStarters = std::to_array<std::string_view>(
-    {"a",    "all",   "also",  "an",   "and",  "another", "are",  "as",    "at",    "both",
-     "but",  "by",    "can",   "did",  "do",   "does",    "each", "finally", "first", "for",
-     "from", "he",    "her",   "here", "his",  "how",     "however", "i",  "if",    "in",
-     "is",   "it",    "its",   "many", "my",   "no",      "now",  "on",    "one",   "other",
-     "our",  "she",   "so",    "some", "such", "that",    "the",  "their", "then",  "there",
-     "these", "they", "this",  "those", "to",  "was",     "we",   "were",  "what",  "when",
-     "where", "which", "while", "who", "why",  "will",    "with", "yes",   "you",   "your"});
+    {"a",     "all",   "also",  "an",    "and",  "another", "are",     "as",      "at",    "both",
+     "but",   "by",    "can",   "did",   "do",   "does",    "each",    "finally", "first", "for",
+     "from",  "he",    "her",   "here",  "his",  "how",     "however", "i",       "if",    "in",
+     "is",    "it",    "its",   "many",  "my",   "no",      "now",     "on",      "one",   "other",
+     "our",   "she",   "so",    "some",  "such", "that",    "the",     "their",   "then",  "there",
+     "these", "they",  "this",  "those", "to",   "was",     "we",      "were",    "what",  "when",
+     "where", "which", "while", "who",   "why",  "will",    "with",    "yes",     "you",   "your"});
 
 template <class List>
 bool contains(const List& list, std::string_view word) {

@@ -17,9 +17,10 @@ namespace {
 enum class Strength { kClause, kComma, kConjunction, kWord, kInside };
 
 constexpr auto kConjunctions = std::to_array<std::u16string_view>(
-    {u"after", u"although", u"and", u"as", u"because", u"before", u"but", u"if", u"nor", u"or",
-     u"since", u"so", u"than", u"that", u"then", u"though", u"unless", u"until", u"when", u"where",
-     u"whereas", u"which", u"while", u"who", u"yet"});
+    {u"after", u"although", u"and",    u"as",    u"because", u"before", u"but",
+     u"if",    u"nor",      u"or",     u"since", u"so",      u"than",   u"that",
+     u"then",  u"though",   u"unless", u"until", u"when",    u"where",  u"whereas",
+     u"which", u"while",    u"who",    u"yet"});
 
 constexpr std::u16string_view kClauseMarks = u";:.!?)]\u2013\u2014\u2026";
 constexpr std::u16string_view kWideClauseMarks = u"\u2014\u3002\uFF01\uFF1A\uFF1B\uFF1F";
@@ -80,11 +81,16 @@ Cut cut_in_gap(std::u16string_view gap, std::size_t begin, std::u16string_view n
 /// What a cut of this strength costs, in words away from an even division.
 std::size_t penalty(Strength strength, std::size_t max_words) {
   switch (strength) {
-    case Strength::kClause: return 0;
-    case Strength::kComma: return max_words / 8;
-    case Strength::kConjunction: return max_words / 4;
-    case Strength::kWord: return max_words;
-    case Strength::kInside: return 4 * max_words;
+    case Strength::kClause:
+      return 0;
+    case Strength::kComma:
+      return max_words / 8;
+    case Strength::kConjunction:
+      return max_words / 4;
+    case Strength::kWord:
+      return max_words;
+    case Strength::kInside:
+      return 4 * max_words;
   }
   return 0;
 }

@@ -73,31 +73,39 @@ const std::vector<Case>& cases() {
       {"two sentences", "It is red. Why? ", {"It is red. ", "Why? "}},
       {"outer white space stays", "  Hi.  There.  ", {"  Hi.  ", "There.  "}},
       {"lines", "one\ntwo\n", {"one\n", "two\n"}},
-      {"quotes stay with their sentence", "He said \"Stop.\" She left.",
+      {"quotes stay with their sentence",
+       "He said \"Stop.\" She left.",
        {"He said \"Stop.\" ", "She left."}},
 
       {"titles", "Dr. Lee met Mr. Fox. They ate.", {"Dr. Lee met Mr. Fox. ", "They ate."}},
-      {"Latin abbreviations", "Some, e.g. Paris, i.e. France, win. Yes.",
+      {"Latin abbreviations",
+       "Some, e.g. Paris, i.e. France, win. Yes.",
        {"Some, e.g. Paris, i.e. France, win. ", "Yes."}},
       {"versus", "Ali vs. Frazier was long.", {"Ali vs. Frazier was long."}},
       {"a number", "See No. 5 and Fig. 3 now.", {"See No. 5 and Fig. 3 now."}},
       {"no alone is a sentence", "Is it? No. The cat is.", {"Is it? ", "No. ", "The cat is."}},
-      {"streets", "St. Mary lives on Main St. London knows.",
+      {"streets",
+       "St. Mary lives on Main St. London knows.",
        {"St. Mary lives on Main St. London knows."}},
-      {"initials", "J. K. Rowling wrote. J.R.R. Tolkien too.",
+      {"initials",
+       "J. K. Rowling wrote. J.R.R. Tolkien too.",
        {"J. K. Rowling wrote. ", "J.R.R. Tolkien too."}},
-      {"a letter at the end", "I like vitamin C. It is good.",
+      {"a letter at the end",
+       "I like vitamin C. It is good.",
        {"I like vitamin C. ", "It is good."}},
       {"the pronoun at the end", "So do I. Maria too.", {"So do I. ", "Maria too."}},
-      {"countries", "The U.S. Army left the U.S. They came back.",
+      {"countries",
+       "The U.S. Army left the U.S. They came back.",
        {"The U.S. Army left the U.S. ", "They came back."}},
       {"et cetera", "Cats, dogs, etc. The end.", {"Cats, dogs, etc. ", "The end."}},
       {"et cetera in the middle", "Acme Inc. Paris pays.", {"Acme Inc. Paris pays."}},
-      {"a month", "On Jan. 5 it rained. It will in Jan. 2026 begins.",
+      {"a month",
+       "On Jan. 5 it rained. It will in Jan. 2026 begins.",
        {"On Jan. 5 it rained. ", "It will in Jan. 2026 begins."}},
       {"items", "1. Cut it. 2. Boil it.", {"1. Cut it. ", "2. Boil it."}},
       {"options", "Which? A. cat. B. Dog. C. Fox.", {"Which? ", "A. cat. ", "B. Dog. ", "C. Fox."}},
-      {"decimals and hosts", "Pay 3.50 at example.com now. OK.",
+      {"decimals and hosts",
+       "Pay 3.50 at example.com now. OK.",
        {"Pay 3.50 at example.com now. ", "OK."}},
       {"a year ends a sentence", "It was in 1984. He left.", {"It was in 1984. ", "He left."}},
 
@@ -106,19 +114,33 @@ const std::vector<Case>& cases() {
       {"marks at the front go to the first", "... !\nYes.", {"... !\nYes."}},
       {"marks only are one piece", "?! ... -- \n !!", {"?! ... -- \n !!"}},
 
-      {"a semicolon before an even cut", "one two; three four five six", {"one two; ", "three four five six"}, 4},
-      {"a comma before a conjunction", "one two, three and four five six",
-       {"one two, ", "three and four five six"}, 5},
-      {"a conjunction before no mark", "one two three four and five six seven eight nine",
-       {"one two three four ", "and five six seven eight nine"}, 6},
-      {"even halves without any mark", "one two three four five six",
-       {"one two three ", "four five six"}, 5},
+      {"a semicolon before an even cut",
+       "one two; three four five six",
+       {"one two; ", "three four five six"},
+       4},
+      {"a comma before a conjunction",
+       "one two, three and four five six",
+       {"one two, ", "three and four five six"},
+       5},
+      {"a conjunction before no mark",
+       "one two three four and five six seven eight nine",
+       {"one two three four ", "and five six seven eight nine"},
+       6},
+      {"even halves without any mark",
+       "one two three four five six",
+       {"one two three ", "four five six"},
+       5},
       {"a dash", "one two three—four five six seven", {"one two three—", "four five six seven"}, 5},
-      {"an opening quote goes with its word", "one two three “four five six”",
-       {"one two three ", "“four five six”"}, 5},
+      {"an opening quote goes with its word",
+       "one two three “four five six”",
+       {"one two three ", "“four five six”"},
+       5},
       {"never at a decimal comma", "1,000 2,000 3,000 4,000", {"1,000 2,000 ", "3,000 4,000"}, 3},
       {"one word each", "one two-three, four", {"one ", "two-", "three, ", "four"}, 1},
-      {"Chinese commas", "今天天气很好，我们去公园散步，看花。", {"今天天气很好，", "我们去公园散步，看花。"}, 5},
+      {"Chinese commas",
+       "今天天气很好，我们去公园散步，看花。",
+       {"今天天气很好，", "我们去公园散步，看花。"},
+       5},
   };
   return kCases;
 }
@@ -144,9 +166,18 @@ TEST_CASE("words are counted as ICU finds them") {
     int words;
   };
   const std::vector<Count> counts = {
-      {"", 0},           {" . ! ", 0},           {"don't stop", 2}, {"3.14 and 1,000", 3},
-      {"well-known", 2}, {"我们去公园", 3},      {"½ cup", 2},      {"😀 __", 0},
-      {"\xFF" "a", 1},   {"こんにちは世界", 2},
+      {"", 0},
+      {" . ! ", 0},
+      {"don't stop", 2},
+      {"3.14 and 1,000", 3},
+      {"well-known", 2},
+      {"我们去公园", 3},
+      {"½ cup", 2},
+      {"😀 __", 0},
+      {"\xFF"
+       "a",
+       1},
+      {"こんにちは世界", 2},
   };
   for (const Count& item : counts) {
     CAPTURE(item.text);
@@ -177,12 +208,63 @@ TEST_CASE("a word without end is cut between grapheme clusters") {
 }
 
 TEST_CASE("any random text is split soundly") {
-  static const Pieces kParts = {
-      "a", "word", "Dr.", "e.g.", "J.", "I", "1", "3.5", "No.", "and", ",", ";", ":", "-", "—", ".",
-      "!", "?", "。", "，", "你", "好吗", "今天", "日本語", "カタカナ", "ภาษาไทย", "한국어", "é",
-      "e\xCC\x81", "😀", "👩‍👩‍👧", "🇩🇪", " ", " ", " ", "  ", "\n", "\t", "\xC2\xA0", "\"", "'",
-      "(", ")", "\xFF", "\xE2\x82", std::string(1, '\0'), "_", "'s", "\xE2\x80\x8B", "½", "Ⅷ",
-      "\xCC\x81", "\r\n", "U.S.", "x-y", "@", "http://a.b/c"};
+  static const Pieces kParts = {"a",
+                                "word",
+                                "Dr.",
+                                "e.g.",
+                                "J.",
+                                "I",
+                                "1",
+                                "3.5",
+                                "No.",
+                                "and",
+                                ",",
+                                ";",
+                                ":",
+                                "-",
+                                "—",
+                                ".",
+                                "!",
+                                "?",
+                                "。",
+                                "，",
+                                "你",
+                                "好吗",
+                                "今天",
+                                "日本語",
+                                "カタカナ",
+                                "ภาษาไทย",
+                                "한국어",
+                                "é",
+                                "e\xCC\x81",
+                                "😀",
+                                "👩‍👩‍👧",
+                                "🇩🇪",
+                                " ",
+                                " ",
+                                " ",
+                                "  ",
+                                "\n",
+                                "\t",
+                                "\xC2\xA0",
+                                "\"",
+                                "'",
+                                "(",
+                                ")",
+                                "\xFF",
+                                "\xE2\x82",
+                                std::string(1, '\0'),
+                                "_",
+                                "'s",
+                                "\xE2\x80\x8B",
+                                "½",
+                                "Ⅷ",
+                                "\xCC\x81",
+                                "\r\n",
+                                "U.S.",
+                                "x-y",
+                                "@",
+                                "http://a.b/c"};
   std::mt19937 random(3);
   std::uniform_int_distribution<std::size_t> pick(0, kParts.size() - 1);
   for (int i = 0; i < 4000; ++i) {
@@ -205,8 +287,9 @@ TEST_CASE("random bytes are split soundly") {
 
 TEST_CASE("megabytes without an end of sentence, word or cluster are split soundly") {
   for (const char* part :
-       {"a", "a ", "A. ", "Dr. ", "J. K. ", "1. ", "!", "! ", ".", " ", "\n", "\xCC\x81", "中",
-        "。", "中。", "ก", "\xFF", "😀", "👩‍", "word, ", "a\"", "(a ", "a-", "_", "'", "あ"}) {
+       {"a",       "a ",     "A. ",      "Dr. ", "J. K. ", "1. ",  "!", "! ",   ".",
+        " ",       "\n",     "\xCC\x81", "中",   "。",     "中。", "ก", "\xFF", "😀",
+        "👩‍", "word, ", "a\"",      "(a ",  "a-",     "_",    "'", "あ"}) {
     std::string text;
     while (text.size() < 300'000) text += part;
     for (const int max_words : {1, 40}) require_sound(text, max_words, splitter());
@@ -214,7 +297,8 @@ TEST_CASE("megabytes without an end of sentence, word or cluster are split sound
 }
 
 TEST_CASE("one splitter serves many threads") {
-  const std::string text = "Dr. Lee met J. K. Fox, who ate. 你好。 It was, e.g. in 1984, good; yes.";
+  const std::string text =
+      "Dr. Lee met J. K. Fox, who ate. 你好。 It was, e.g. in 1984, good; yes.";
   const Pieces expected = splitter().split(text, 5);
   std::vector<std::thread> threads;
   std::vector<int> wrong(8, 0);
