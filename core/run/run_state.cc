@@ -161,6 +161,7 @@ std::vector<StageReport> RunState::stage_reports() const {
     report.failed = stats_[i].failed.load();
     report.retried = stats_[i].retried.load();
     report.busy_seconds = stats_[i].busy_seconds();
+    report.queued = static_cast<std::uint64_t>(std::max<std::int64_t>(0, stats_[i].queued()));
     report.queued_most = static_cast<std::uint64_t>(stats_[i].queued_most());
     reports.push_back(std::move(report));
   }

@@ -53,6 +53,7 @@ struct StageReport {
   std::uint64_t failed = 0;
   std::uint64_t retried = 0;
   double busy_seconds = 0;  ///< Summed over threads.
+  std::uint64_t queued = 0;  ///< Items that wait at the stage or are in it; 0 at the end.
   std::uint64_t queued_most = 0;
   std::vector<DeviceReport> devices;
 };
