@@ -1,0 +1,139 @@
+#include "cli/summary.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/format.h"
+#include "cli/text.h"
+#include "core/config/params.h"
+
+namespace flowtts::cli {
+namespace {
+
+using Counts = std::map<std::string, std::uint64_t>;
+
+std::string headline(const Pipeline& pipeline, const RunReport& report, bool colour) {
+  std::string text;
+  switch (report.status) {
+    case RunStatus::kSucceeded: text = paint("done", Style::kGreen, colour); break;
+    case RunStatus::kOverPolicy: text = paint("too many records failed", Style::kRed, colour); break;
+    case RunStatus::kInterrupted: text = paint("interrupted", Style::kYellow, colour); break;
+    default: text = paint("ended early", Style::kRed, colour);
+  }
+  text = fmt::format("{}: {} after {}", pipeline.name(), text, format_duration(report.seconds));
+  if (report.media_seconds > 0) {
+    text += fmt::format("; {} of audio", format_duration(report.media_seconds));
+    if (report.seconds > 0) {
+      text += fmt::format(", {} audio s/s", format_rate(report.media_seconds / report.seconds));
+    }
+  }
+  return text + "\n";
+}
+
+/// "unspeakable 45, empty 3", the most frequent first.
+std::string counts_text(const Counts& counts) {
+  std::vector<std::pair<std::string, std::uint64_t>> sorted(counts.begin(), counts.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string text;
+  for (const auto& [name, count] : sorted) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
+  }
+  return text;
+}
+
+std::string reasons(const char* what, const Counts& counts) {
+  return counts.empty() ? "" : fmt::format("  {}: {}\n", what, counts_text(counts));
+}
+
+std::string ledgers(const RunReport& report) {
+  return "  " + ledger_line("records", report.records) + "\n" +
+         reasons("filtered records by stage", report.filtered_records) + "  " +
+         ledger_line("items", report.items) + "\n" +
+         reasons("filtered items by reason", report.filtered_items) +
+         reasons("failed items by error", report.failed_items);
+}
+
+std::string devices(const RunReport& report, bool colour) {
+  Table table({"device", "stage", "lanes", "batches", "items", "busy", "useful", "peak memory"},
+              {"lanes", "batches", "items", "busy", "useful", "peak memory"});
+  bool any = false;
+  for (const StageReport& stage : report.stages) {
+    for (const DeviceReport& device : stage.devices) {
+      any = true;
+      table.add({device.device.id.text(), stage.id, fmt::format("{}", device.lanes),
+                 format_count(device.batches), format_count(device.items),
+                 format_share(device.busy_share), format_share(device.useful_share),
+                 device.peak_bytes > 0 ? byte_size_text(device.peak_bytes) : ""});
+    }
+  }
+  return any ? "\n" + table.text(colour) : "";
+}
+
+bool has_content(const std::filesystem::path& file) {
+  std::error_code missing;
+  return std::filesystem::file_size(file, missing) > 0 && !missing;
+}
+
+std::string places(const Pipeline& pipeline) {
+  const std::filesystem::path& output = pipeline.settings().output;
+  if (output.empty()) return "";
+  std::string text = fmt::format("\n  output:   {}\n", output.string());
+  for (const auto& [name, file] : {std::pair("manifest", "manifest.jsonl"),
+                                   std::pair("failures", "failures.jsonl"),
+                                   std::pair("report", "run.json")}) {
+    const std::filesystem::path path = output / file;
+    if (has_content(path)) {
+      text += fmt::format("  {:<9} {}\n", fmt::format("{}:", name), path.string());
+    }
+  }
+  return text;
+}
+
+std::string read_failures(const Pipeline& pipeline) {
+  const std::filesystem::path& output = pipeline.settings().output;
+  if (output.empty()) return "Give the run an output folder (run.output) to see which and why.\n";
+  return fmt::format("Each line of {} names the stage, the error and the item.\n",
+                     (output / "failures.jsonl").string());
+}
+
+std::string next_step(const Pipeline& pipeline, const RunReport& report) {
+  const std::string failed = format_number_of(report.records.failed, "record");
+  switch (report.status) {
+    case RunStatus::kSucceeded:
+      if (report.items.failed + report.records.failed == 0) return "";
+      return fmt::format("\n{} failed, within run.on_error.max_failed ({}). {}", failed,
+                         pipeline.settings().max_failed, read_failures(pipeline));
+    case RunStatus::kOverPolicy:
+      return fmt::format(
+          "\n{} of {} failed; run.on_error.max_failed allows {}. {}"
+          "To accept more: --set run.on_error.max_failed=5%\n",
+          failed, format_count(report.records.read), pipeline.settings().max_failed,
+          read_failures(pipeline));
+    case RunStatus::kInterrupted:
+      return fmt::format(
+          "\nWhat is written is complete; {} in flight and the unread rest are not done. To do it "
+          "all, run\nagain with an output folder of its own: --set run.output=DIR\n",
+          format_number_of(report.records.unfinished, "record"));
+    default: return "\nWhat is written until then is complete.\n";
+  }
+}
+
+}  // namespace
+
+std::string ledger_line(const std::string& name, const Ledger& ledger) {
+  std::string text = fmt::format("{}: read {} = written {} + filtered {} + failed {}", name,
+                                 ledger.read, ledger.written, ledger.filtered, ledger.failed);
+  if (ledger.unfinished > 0) text += fmt::format(" + unfinished {}", ledger.unfinished);
+  return text;
+}
+
+std::string run_summary(const Pipeline& pipeline, const RunReport& report, bool colour) {
+  return headline(pipeline, report, colour) + "\n" + ledgers(report) + devices(report, colour) +
+         places(pipeline) + next_step(pipeline, report);
+}
+
+}  // namespace flowtts::cli
