@@ -339,7 +339,7 @@ struct Flow::Impl final : RecordListener {
           submit(runner, device_numbers[index], packet, std::move(claim), gateway, 1);
         });
     receivers[index] = &node;
-    senders[index] = &node;
+    senders[index] = &flow::output_port<0>(node);  // the node itself takes no successors
   }
 
   /// Hands an item to the device executor; its answer comes on a lane's thread.
