@@ -55,6 +55,9 @@ std::optional<std::string> Options::parse(std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants a vector
   try {
     parser_->app.parse(std::move(arguments));
+  } catch (const CLI::ArgumentMismatch& error) {  // "--set: 1 required TEXT missing"
+    const std::string text = error.what();
+    return text.substr(0, text.find(':')) + " needs a value";
   } catch (const CLI::ParseError& error) {
     return std::string(error.what());
   }

@@ -140,7 +140,7 @@ class ValueSchema {
 };
 
 std::string described(const ParamInfo& param) {
-  return param.unit.empty() ? param.doc : fmt::format("{} In {}.", param.doc, param.unit);
+  return param.unit.empty() ? param.doc : fmt::format("{} ({})", param.doc, param.unit);
 }
 
 void write_param(JsonWriter& json, const ParamInfo& param, void* object) {

@@ -35,15 +35,22 @@ std::string standard_text(const ParamInfo& param, const ParamField& field) {
   return std::holds_alternative<std::string*>(field) ? "''" : "none";
 }
 
-std::string allowed_text(const ParamInfo& param) {
+std::string bound_text(double bound, const ParamField& field) {
+  if (!std::holds_alternative<ByteSize*>(field)) return fmt::format("{}", bound);
+  return byte_size_text(static_cast<std::uint64_t>(bound));
+}
+
+std::string allowed_text(const ParamInfo& param, const ParamField& field) {
   if (!param.choices.empty()) return list_words(param.choices);
+  const std::string least = param.minimum ? bound_text(*param.minimum, field) : "";
+  const std::string most = param.maximum ? bound_text(*param.maximum, field) : "";
   std::string text;
   if (param.minimum && param.maximum) {
-    text = fmt::format("{} to {}", *param.minimum, *param.maximum);
+    text = fmt::format("{} to {}", least, most);
   } else if (param.minimum) {
-    text = fmt::format("{} or more", *param.minimum);
+    text = least + " or more";
   } else if (param.maximum) {
-    text = fmt::format("{} or less", *param.maximum);
+    text = most + " or less";
   }
   if (param.unit.empty()) return text;
   return text.empty() ? param.unit : text + " " + param.unit;
@@ -110,7 +117,7 @@ std::vector<ParamDoc> param_docs(std::span<const ParamInfo> params, void* object
   for (const ParamInfo& param : params) {
     const ParamField field = param.field(object);
     docs.push_back({param.name, without_article(field_type(field)), standard_text(param, field),
-                    allowed_text(param), param.doc, param.example});
+                    allowed_text(param, field), param.doc, param.example});
   }
   return docs;
 }
