@@ -95,7 +95,8 @@ void BatchQueue::survey() {
 BatchQueue::Choice BatchQueue::choose(const BatchLimits& limits, std::size_t oldest) const {
   Choice choice;
   const auto more_useful = [](const Window& a, const std::optional<Window>& b) {
-    return !b || a.useful > b->useful;
+    if (!b || a.useful > b->useful) return true;
+    return a.useful == b->useful && a.holds_oldest && !b->holds_oldest;
   };
   Window window;
   for (window.last_group = 0; window.last_group < survey_.size(); ++window.last_group) {

@@ -152,8 +152,8 @@ DeviceExecutor::~DeviceExecutor() { stop(); }
 
 std::optional<Error> DeviceExecutor::start() {
   const std::lock_guard lock(impl_->lifecycle);
-  if (impl_->started) return std::nullopt;
   if (impl_->cancelled) return cancelled_error();
+  if (impl_->started) return std::nullopt;
   auto failure = impl_->make_runtimes();
   if (!failure) failure = impl_->start_lanes();
   if (failure) {
@@ -195,9 +195,10 @@ std::size_t DeviceExecutor::queued(std::size_t stage) const {
 }
 
 std::optional<DeviceExecutor::Running> DeviceExecutor::oldest_running(std::size_t stage) const {
+  const auto now = DeviceLanes::Clock::now();
   std::optional<Running> oldest;
   for (const auto& on : impl_->stages.at(stage)->devices) {
-    auto running = on->oldest_running();
+    auto running = on->oldest_running(now);
     if (running && (!oldest || running->seconds > oldest->seconds)) oldest = std::move(running);
   }
   return oldest;

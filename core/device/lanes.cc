@@ -169,14 +169,15 @@ DeviceUse DeviceLanes::use() const {
   return use;
 }
 
-std::optional<DeviceExecutor::Running> DeviceLanes::oldest_running() const {
+std::optional<DeviceExecutor::Running> DeviceLanes::oldest_running(Clock::time_point now) const {
   const std::lock_guard lock(mutex_);
   const Lane* oldest = nullptr;
   for (const auto& lane : lanes_) {
     if (lane->running && (!oldest || lane->since < oldest->since)) oldest = lane.get();
   }
   if (!oldest) return std::nullopt;
-  return DeviceExecutor::Running{seconds_since(oldest->since), device_.id(), oldest->running->id};
+  const std::chrono::duration<double> age = now - oldest->since;
+  return DeviceExecutor::Running{std::max(0.0, age.count()), device_.id(), oldest->running->id};
 }
 
 Error DeviceLanes::located(Error error) const {

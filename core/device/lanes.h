@@ -23,6 +23,8 @@ namespace flowtts {
 /// lane holds the copy, so that the last one destroys it, on a thread where the device is bound.
 class DeviceLanes {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// Everything that is referred to outlives this object.
   DeviceLanes(const DeviceStagePlan& plan, SharedDevice& device, int lanes, StageQueue& queue,
               const std::atomic<bool>& cancelled);
@@ -38,10 +40,10 @@ class DeviceLanes {
 
   std::size_t lanes() const { return lanes_.size(); }
   DeviceUse use() const;
-  std::optional<DeviceExecutor::Running> oldest_running() const;
+  /// Ages are taken at `now`, so that devices can be compared.
+  std::optional<DeviceExecutor::Running> oldest_running(Clock::time_point now) const;
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Lane {
     explicit Lane(DeviceContext where) : context(where) {}
     DeviceContext context;
