@@ -150,7 +150,7 @@ TEST_CASE("a copy goes when its last lane goes, while the device is bound there"
   std::atomic<int> wrong = 0;
   Script script;
   script.make_model = [&](DeviceContext& device) {
-    return std::make_shared<Model>(device.device(), right, wrong);
+    return std::shared_ptr<Model>(new Model{device.device(), right, wrong});
   };
   const auto stage = make_stage(script);
   {
