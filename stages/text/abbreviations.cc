@@ -73,13 +73,15 @@ std::string token_before(std::u16string_view text, std::size_t begin, std::size_
   return token;
 }
 
-/// Whether all that stands between `begin` and `end` is a number of at most three digits.
+/// Whether the number of an item, of three digits at most, stands before `end`: at the beginning
+/// of the sentence or behind the colon of what announces the items.
 bool is_item_number(std::u16string_view text, std::size_t begin, std::size_t end) {
-  while (begin < end && (is_blank(text[begin]) || text[begin] == u'\n')) ++begin;
-  if (begin == end || end - begin > 3) return false;
-  return std::all_of(text.begin() + static_cast<std::ptrdiff_t>(begin),
-                     text.begin() + static_cast<std::ptrdiff_t>(end),
-                     [](char16_t c) { return scan::is_digit(narrow(c)); });
+  std::size_t first = end;
+  while (first > begin && end - first <= 3 && scan::is_digit(narrow(text[first - 1]))) --first;
+  if (first == end || end - first > 3) return false;
+  const std::size_t number = first;
+  while (first > begin && (is_blank(text[first - 1]) || text[first - 1] == u'\n')) --first;
+  return first == begin || (first < number && text[first - 1] == u':');
 }
 
 struct NextWord {

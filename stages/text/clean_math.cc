@@ -55,15 +55,15 @@ constexpr std::array<Command, 84> kCommands = {{
     {"cdot", "times"},
     {"div", "divided by"},
     {"pm", "plus or minus"},
-    {"leq", "is less than or equal to"},
-    {"le", "is less than or equal to"},
-    {"geq", "is greater than or equal to"},
-    {"ge", "is greater than or equal to"},
-    {"lt", "is less than"},
-    {"gt", "is greater than"},
-    {"neq", "is not equal to"},
-    {"ne", "is not equal to"},
-    {"approx", "is approximately"},
+    {"leq", "less than or equal to"},
+    {"le", "less than or equal to"},
+    {"geq", "greater than or equal to"},
+    {"ge", "greater than or equal to"},
+    {"lt", "less than"},
+    {"gt", "greater than"},
+    {"neq", "not equal to"},
+    {"ne", "not equal to"},
+    {"approx", "approximately"},
     {"infty", "infinity"},
     {"sin", "sine"},
     {"cos", "cosine"},
@@ -167,10 +167,10 @@ class FormulaReader {
         say("equals");
         return true;
       case '<':
-        say("is less than");
+        say("less than");
         return true;
       case '>':
-        say("is greater than");
+        say("greater than");
         return true;
       case '%':
         say("percent");
@@ -267,15 +267,30 @@ class FormulaReader {
   std::string words_;
 };
 
-void append_formula(std::string& out, std::string_view formula) {
+/// Whether the text so far ends with a whole sentence.
+bool ends_with_sentence(std::string_view text) {
+  const std::string_view trimmed =
+      scan::trim(text.substr(text.size() - std::min<std::size_t>(text.size(), 16)));
+  return trimmed.empty() || scan::is_one_of(trimmed.back(), ".!?");
+}
+
+void append_formula(std::string& out, std::string_view formula, bool displayed) {
+  // The lines that a displayed formula has for itself do not end the sentence that it is part of.
+  if (displayed && !ends_with_sentence(out)) {
+    while (!out.empty() && scan::is_space(out.back())) out.pop_back();
+  }
   const std::string_view body = scan::trim(formula);
   std::string words;
   if (body.size() <= kLongestSpoken && FormulaReader(body).read(words)) {
     out.append(" ").append(words);
-  } else if (!out.empty() && out.back() == '\n') {
-    out.back() = ' ';  // The line that the formula had for itself does not end the sentence.
   }
   out.push_back(' ');
+}
+
+/// Behind a displayed formula at `position`: where the text goes on with the same sentence.
+std::size_t skip_to_sentence(std::string_view text, std::size_t position) {
+  const std::size_t next = std::min(text.find_first_not_of(" \n", position), text.size());
+  return scan::is_lower(scan::at(text, next)) ? next : position;
 }
 
 /// Whether what stands between two dollar signs is a formula and not "5 and " of "$5 and $10":
@@ -326,31 +341,32 @@ class FormulaFinder {
         parenthesis_(text, "\\)") {}
 
   struct Formula {
-    std::string_view inside;
+    std::string_view inside = {};
     std::size_t end = 0;  ///< 0 where no formula begins.
+    bool displayed = false;
   };
 
   Formula at(std::size_t i) {
     if (text_[i] == '$') return dollar_formula(i);
     const char next = scan::at(text_, i + 1);
-    if (next == '[') return delimited(i, 2, bracket_.next(i + 2));
-    if (next == '(') return delimited(i, 2, parenthesis_.next(i + 2));
+    if (next == '[') return delimited(i, 2, bracket_.next(i + 2), true);
+    if (next == '(') return delimited(i, 2, parenthesis_.next(i + 2), false);
     if (next == 'b') return environment(i);
     return {};
   }
 
  private:
-  Formula delimited(std::size_t begin, std::size_t mark, std::size_t close) const {
+  Formula delimited(std::size_t begin, std::size_t mark, std::size_t close, bool displayed) const {
     if (close == scan::kNone) return {};
-    return {text_.substr(begin + mark, close - begin - mark), close + mark};
+    return {text_.substr(begin + mark, close - begin - mark), close + mark, displayed};
   }
 
   Formula dollar_formula(std::size_t i) {
     if (i > 0 && text_[i - 1] == '\\') return {};
-    if (scan::at(text_, i + 1) == '$') return delimited(i, 2, dollars_.next(i + 2));
+    if (scan::at(text_, i + 1) == '$') return delimited(i, 2, dollars_.next(i + 2), true);
     const std::size_t close = dollar_.next(i + 1);
     if (close == scan::kNone) return {};
-    const Formula formula = delimited(i, 1, close);
+    const Formula formula = delimited(i, 1, close, false);
     return is_inline_formula(formula.inside, scan::at(text_, close + 1)) ? formula : Formula{};
   }
 
@@ -361,7 +377,7 @@ class FormulaFinder {
     if (next_environment_ == environments_.size()) return {};
     const Environment& found = environments_[next_environment_];
     // Never spoken: tables, proofs and systems of equations are not simple.
-    return found.begin == i ? Formula{{}, found.end} : Formula{};
+    return found.begin == i ? Formula{{}, found.end, true} : Formula{};
   }
 
   std::string_view text_;
@@ -388,8 +404,8 @@ std::string speak_latex(std::string_view text) {
     if (formula.end == 0) {
       out.push_back(text[i++]);
     } else {
-      append_formula(out, formula.inside);
-      i = formula.end;
+      append_formula(out, formula.inside, formula.displayed);
+      i = formula.displayed ? skip_to_sentence(text, formula.end) : formula.end;
     }
   }
   return out;

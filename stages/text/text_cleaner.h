@@ -27,8 +27,8 @@ struct CleanOptions {
   /// Formulas ($...$, $$...$$, \(...\), \[...\], environments) that are short and simple are put
   /// into words: plus, minus, times, divided by, over, equals, squared, cubed, to the power of, the
   /// square root of, degrees, percent, less than, greater than, or equal to, not equal to,
-  /// approximately, plus or minus, sine, cosine, tangent, log, infinity, and the names of Greek
-  /// letters. All others are taken out.
+  /// approximately, plus or minus, sine, cosine, tangent, log, angle, triangle, infinity, and the
+  /// names of Greek letters. All others are taken out.
   bool latex = true;
   /// Of a web address the host is kept ("https://www.example.com/a?b=c" becomes "example.com"); an
   /// e-mail address says "at" for its sign.

@@ -226,7 +226,7 @@ TEST_CASE("hostile text neither crashes flite nor ends the program") {
         ":",  "_", "~",  "#",   "X",  "VI", "1,", "1-", "a-", "1.", "a.",       "1'", "$1,",
         "'s", "0", "1e", "st ", "1 ", "a ", ". ", "! ", "% ", "e",  "\xC3\xA9", "½"}) {
     CAPTURE(part);
-    for (const std::size_t size : {3u, 70u, 400u, 5000u}) {
+    for (const std::size_t size : {3u, 70u, 1500u}) {
       std::string text;
       while (text.size() < size) text += part;
       CHECK_FALSE(front_end().tokens(text).is_error());
