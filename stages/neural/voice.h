@@ -32,7 +32,8 @@ struct VoiceConfig {
   double max_seconds_per_character = 0;
   std::string hash;  ///< XXH3-128 over the voice file and the model file, 32 hex digits.
 
-  std::string label() const;  ///< "default@3f2a90c1": the name and the hash's first 8 digits.
+  /// "default@3f2a90c1": the name and the hash's first 8 digits; the name where there is no hash.
+  std::string label() const;
 };
 
 /// Reads a voice file. Errors name the file, line and column, what was found and what is allowed.
@@ -66,7 +67,11 @@ using VoiceEngineFactory =
     std::function<Result<std::shared_ptr<VoiceEngine>>(const VoiceConfig&, DeviceId)>;
 
 /// Registers the engine for a voice format. Before a run starts.
+/// Throws std::logic_error where the name is taken: a mistake in a program.
 void register_voice_format(std::string format, VoiceEngineFactory factory);
+
+/// The registered formats, sorted.
+std::vector<std::string> voice_formats();
 
 /// Loads a voice's model onto a device; for "torchscript" this loads the LibTorch part of FlowTTS
 /// first. Errors say which file or library is missing.

@@ -1,0 +1,217 @@
+#include "stages/neural/torch/torch_runtime.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <c10/core/AllocatorConfig.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <c10/util/StringUtil.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include "stages/neural/cuda/cuda_module.h"
+#include "stages/neural/shared_library.h"
+#include "stages/neural/torch/failure.h"
+#include "stages/neural/torch/lane_buffer.h"
+
+namespace flowtts {
+namespace {
+
+Error unavailable(DeviceId device, std::string_view reason) {
+  return Error{"device_unavailable", c10::str(device.text(), " cannot be used: ", reason),
+               false, true};
+}
+
+/// Loads libtorch_cuda, once for the process. Nothing where it is there.
+std::optional<std::string> load_torch_cuda() {
+  static std::mutex mutex;
+  static bool loaded = false;
+  const std::lock_guard lock(mutex);
+  if (loaded) return std::nullopt;
+  const auto* inside_torch = reinterpret_cast<const void*>(&at::globalContext);
+  const Result<void*> handle = open_library_beside(inside_torch, "libtorch_cuda.so");
+  if (!handle.ok()) return handle.error().message;
+  loaded = true;
+  return std::nullopt;
+}
+
+/// FlowTTS's CUDA module, which is there where it was built with CUDA's headers.
+Result<const CudaModule*> load_cuda_module() {
+  const Result<void*> handle = open_module(kCudaModuleFile);
+  if (!handle.ok()) return handle.error();
+  const auto entry = reinterpret_cast<CudaModuleEntry*>(dlsym(*handle, kCudaModuleEntry));
+  const CudaModule* module = entry ? entry() : nullptr;
+  if (!module || module->struct_size != sizeof(CudaModule) ||
+      std::string_view(module->version) != FLOWTTS_VERSION) {
+    return Error{"module_mismatch",
+                 c10::str(kCudaModuleFile, " belongs to another FlowTTS than this ", FLOWTTS_VERSION,
+                          ": build and install both together"),
+                 false, true};
+  }
+  return module;
+}
+
+/// One segment that grows instead of many of different sizes: batches of ever new shapes would leave
+/// gaps between them. A setting of the user's own is left alone.
+void choose_allocator() {
+  if (std::getenv("PYTORCH_ALLOC_CONF") || std::getenv("PYTORCH_CUDA_ALLOC_CONF")) return;
+  c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
+}
+
+c10::DeviceIndex torch_index(DeviceId device) {
+  return static_cast<c10::DeviceIndex>(device.index);
+}
+
+/// Pinned host memory of the lane on this thread; null where none is bound to a GPU.
+thread_local at::Tensor* bound_buffer = nullptr;
+
+class TorchLane final : public LaneBinding {
+ public:
+  explicit TorchLane(DeviceId device) {
+    torch::jit::getExecutorMode() = false;  // process-wide; set again, whoever changed it
+    at::set_num_threads(1);
+    if (device.kind != DeviceKind::kCuda) return;
+    const c10::Device gpu(c10::DeviceType::CUDA, torch_index(device));
+    device_.emplace(gpu);
+    const c10::impl::VirtualGuardImpl guard(gpu.type());
+    stream_.emplace(guard.getStreamFromGlobalPool(gpu));
+    bound_buffer = &buffer_;
+  }
+  ~TorchLane() override { bound_buffer = nullptr; }
+
+ private:
+  c10::InferenceMode inference_;
+  std::optional<c10::DeviceGuard> device_;
+  std::optional<c10::StreamGuard> stream_;
+  at::Tensor buffer_;
+};
+
+class TorchRuntime final : public DeviceRuntime {
+ public:
+  TorchRuntime() {
+    prepare_torch();
+    at::Context& context = at::globalContext();
+    context.setAllowTF32CuDNN(false);
+    context.setAllowTF32CuBLAS(false);
+    context.setBenchmarkCuDNN(false);  // tries every algorithm for every new shape
+  }
+
+  Result<DeviceInfo> start(DeviceId device, std::uint64_t memory_limit_bytes) override {
+    if (device.kind == DeviceKind::kCpu) return start_host(device, memory_limit_bytes);
+    const std::lock_guard lock(mutex_);
+    try {
+      return start_gpu(device, memory_limit_bytes);
+    } catch (const std::exception& exception) {
+      return unavailable(device, brief_failure(exception.what()));
+    }
+  }
+
+  std::unique_ptr<LaneBinding> bind(DeviceId device) override {
+    return std::make_unique<TorchLane>(device);
+  }
+
+  std::uint64_t peak_bytes(DeviceId device) const override {
+    if (device.kind == DeviceKind::kCpu) return 0;
+    constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    const auto stats =
+        c10::getDeviceAllocator(c10::DeviceType::CUDA)->getDeviceStats(torch_index(device));
+    return static_cast<std::uint64_t>(stats.reserved_bytes.at(kAll).peak);
+  }
+
+ private:
+  /// What core's own runtime says of the CPU.
+  static Result<DeviceInfo> start_host(DeviceId device, std::uint64_t memory_limit_bytes) {
+    const auto host = make_device_runtime("host");
+    if (!host.ok()) return host.error();
+    return (*host)->start(device, memory_limit_bytes);
+  }
+
+  Result<DeviceInfo> start_gpu(DeviceId device, std::uint64_t memory_limit_bytes) {
+    if (const auto reason = load_torch_cuda()) {
+      return unavailable(device, *reason + " (LibTorch's GPU part or a library that it needs)");
+    }
+    if (!at::hasCUDA()) {
+      return unavailable(device, "LibTorch was used before its GPU part was loaded, and has taken "
+                                 "note that there is none");
+    }
+    if (!allocator_chosen_) choose_allocator();
+    allocator_chosen_ = true;
+    at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);  // throws with the driver's reason
+    const int count = c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).deviceCount();
+    if (device.index >= count) {
+      return unavailable(device, c10::str("LibTorch sees ", count, " GPU", count == 1 ? "" : "s",
+                                          ", numbered from 0"));
+    }
+    if (memory_limit_bytes > 0) {
+      if (const auto reason = limit_memory(device, memory_limit_bytes)) {
+        return unavailable(device, *reason);
+      }
+    }
+    return describe(device);
+  }
+
+  static std::optional<std::string> limit_memory(DeviceId device, std::uint64_t bytes) {
+    const Result<const CudaModule*> module = load_cuda_module();
+    if (!module.ok()) {
+      return c10::str("its memory cannot be limited without FlowTTS's CUDA module: ",
+                      module.error().message);
+    }
+    std::array<char, 512> reason{};
+    if ((*module)->limit_memory(device.index, bytes, reason.data(), reason.size())) {
+      return std::nullopt;
+    }
+    return brief_failure(reason.data());
+  }
+
+  static DeviceInfo describe(DeviceId device) {
+    DeviceInfo info;
+    info.id = device;
+    const c10::DeviceGuard guard(c10::Device(c10::DeviceType::CUDA, torch_index(device)));
+    const auto [free, total] =
+        c10::getDeviceAllocator(c10::DeviceType::CUDA)->getMemoryInfo(torch_index(device));
+    info.free_bytes = free;
+    info.total_bytes = total;
+    for (const DeviceInfo& gpu : visible_gpus()) {
+      if (gpu.id == device) info.name = gpu.name;
+    }
+    return info;
+  }
+
+  std::mutex mutex_;
+  bool allocator_chosen_ = false;
+};
+
+}  // namespace
+
+void prepare_torch() {
+  if (!visible_gpus().empty()) load_torch_cuda();
+}
+
+std::shared_ptr<DeviceRuntime> make_torch_runtime() { return std::make_shared<TorchRuntime>(); }
+
+at::Tensor lane_buffer(std::int64_t count) {
+  TORCH_CHECK(bound_buffer != nullptr, "no GPU is bound to this thread");
+  if (!bound_buffer->defined() || bound_buffer->numel() < count) {
+    // Powers of two, so that a lane allocates a few times in its life: pinning is slow.
+    const auto room = std::bit_ceil(static_cast<std::uint64_t>(std::max(count, std::int64_t{1} << 20)));
+    *bound_buffer = at::Tensor();
+    *bound_buffer = at::empty({static_cast<std::int64_t>(room)},
+                              at::TensorOptions().dtype(at::kFloat).pinned_memory(true));
+  }
+  return bound_buffer->slice(0, 0, count);
+}
+
+}  // namespace flowtts

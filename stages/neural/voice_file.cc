@@ -1,0 +1,280 @@
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <flowtts/diagnostics.h>
+#include <flowtts/spec.h>
+
+#include "core/config/params.h"
+#include "core/config/yaml_tree.h"
+#include "stages/neural/voice.h"
+
+namespace flowtts {
+namespace {
+
+constexpr int kFormatVersion = 1;
+
+/// What a voice file holds, in the shape in which YAML has it.
+struct VoiceFile {
+  int version = 0;
+  std::string name;
+  std::string format;
+  std::filesystem::path model;
+  std::uint32_t sample_rate = 0;
+  std::uint32_t hop = 0;
+  std::vector<std::string> languages;
+  std::vector<std::string> speakers;
+  std::string precision = "float32";
+
+  std::string front_end;
+  std::uint64_t max_tokens = 0;
+  std::string plan;
+  std::string render;
+};
+
+std::vector<ParamInfo> top_level_params() {
+  StageSpec params;
+  Spec<VoiceFile>(params)
+      .param("flowtts_voice", &VoiceFile::version, "the version of the format, 1").required()
+      .param("name", &VoiceFile::name, "what the voice is called").required()
+      .param("format", &VoiceFile::format, "how the model is stored").required()
+      .one_of(voice_formats())
+      .param("model", &VoiceFile::model, "the model file, relative to the voice file").required()
+      .param("sample_rate", &VoiceFile::sample_rate, "of the model's audio").required()
+      .range(1'000, 384'000).unit("hertz")
+      .param("hop", &VoiceFile::hop, "samples a frame").range(1, 100'000).unit("samples")
+      .param("languages", &VoiceFile::languages, "what it speaks: en, de, ...")
+      .param("speakers", &VoiceFile::speakers, "names; the place is the model's speaker id")
+      .required()
+      .param("precision", &VoiceFile::precision, "what the model computes in").one_of({"float32"});
+  return std::move(params.params);
+}
+
+std::vector<ParamInfo> front_end_params() {
+  StageSpec params;
+  Spec<VoiceFile>(params).param("type", &VoiceFile::front_end, "what turns text into tokens")
+      .required();
+  return std::move(params.params);
+}
+
+std::vector<ParamInfo> limits_params() {
+  StageSpec params;
+  Spec<VoiceFile>(params).param("max_tokens", &VoiceFile::max_tokens,
+                                "the longest sentence that the model was made for")
+      .at_least(1).unit("tokens");
+  return std::move(params.params);
+}
+
+std::vector<ParamInfo> parts_params() {
+  StageSpec params;
+  Spec<VoiceFile>(params)
+      .param("plan", &VoiceFile::plan, "the method that plans durations").required()
+      .param("render", &VoiceFile::render, "the method that makes the audio").required();
+  return std::move(params.params);
+}
+
+/// Reads one voice file; everything that is wrong with it ends in `diagnostics`.
+class VoiceReader {
+ public:
+  VoiceReader(const std::filesystem::path& file, Diagnostics& diagnostics)
+      : path_(file), file_{file.string(), 0, 0}, diagnostics_(diagnostics) {}
+
+  VoiceConfig read() {
+    const yaml::NodePtr root = yaml::read(path_, diagnostics_);
+    if (!root) return {};
+    if (!root->is_map()) {
+      diagnostics_.error(root->where, "wrong-type",
+                         fmt::format("found {}, expected a map: a voice file begins with "
+                                     "'flowtts_voice: 1'",
+                                     root->describe()));
+      return {};
+    }
+    root_ = root.get();
+    read_top_level();
+    read_blocks();
+    read_gate();
+    if (!diagnostics_.has_errors()) check_whole();
+    return make_config();
+  }
+
+ private:
+  void read_top_level() {
+    static const std::vector<std::string> kBlocks{"front_end", "limits", "parts", "gate"};
+    read_params(root_, top_level_params(), &voice_, file_, "voice", diagnostics_, kBlocks);
+    if (const yaml::Entry* entry = root_->find("flowtts_voice");
+        entry && voice_.version != 0 && voice_.version != kFormatVersion) {
+      error(entry, "unknown-version",
+            fmt::format("'flowtts_voice': this is version {}; this FlowTTS reads version {}",
+                        voice_.version, kFormatVersion));
+    }
+    check_names("speakers", voice_.speakers);
+    check_names("languages", voice_.languages);
+  }
+
+  void read_blocks() {
+    const yaml::Entry* front_end = root_->find("front_end");
+    read_params(front_end ? front_end->value.get() : nullptr, front_end_params(), &voice_,
+                front_end ? front_end->where : file_, "voice 'front_end'", diagnostics_);
+    if (const yaml::Entry* limits = root_->find("limits")) {
+      read_params(limits->value.get(), limits_params(), &voice_, limits->where, "voice 'limits'",
+                  diagnostics_);
+    }
+    if (const yaml::Entry* parts = root_->find("parts")) {
+      read_params(parts->value.get(), parts_params(), &voice_, parts->where, "voice 'parts'",
+                  diagnostics_);
+    }
+  }
+
+  void read_gate() {
+    static const std::vector<std::string> kKeys{"seconds_per_character"};
+    const yaml::Entry* gate = root_->find("gate");
+    if (!gate || gate->value->is_null()) return;
+    read_params(gate->value.get(), {}, nullptr, gate->where, "voice 'gate'", diagnostics_, kKeys);
+    const yaml::Entry* range = gate->value->find(kKeys.front());
+    if (!range) return;
+    const std::vector<yaml::NodePtr>& bounds = range->value->items;
+    const auto low = bounds.size() == 2 ? yaml::as_number(*bounds[0]) : std::nullopt;
+    const auto high = bounds.size() == 2 ? yaml::as_number(*bounds[1]) : std::nullopt;
+    if (!low || !high || *low < 0 || *low >= *high) {
+      error(range, "wrong-type",
+            "voice 'gate': 'seconds_per_character' is a list of two numbers, the shorter first: "
+            "[0.035, 1.2]");
+      return;
+    }
+    min_seconds_per_character_ = *low;
+    max_seconds_per_character_ = *high;
+  }
+
+  /// Names that each occur once and are not empty.
+  void check_names(std::string_view key, const std::vector<std::string>& names) {
+    const yaml::Entry* entry = root_->find(key);
+    if (!entry) return;
+    const auto& nodes = entry->value->items;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const SourcePosition& where = i < nodes.size() ? nodes[i]->where : entry->value->where;
+      if (names[i].empty() || names[i] == "random") {
+        diagnostics_.error(where, "bad-name",
+                           fmt::format("voice: '{}': '{}' cannot be a name", key, names[i]));
+      }
+      for (std::size_t k = 0; k < i; ++k) {
+        if (names[k] != names[i]) continue;
+        diagnostics_.error(where, "duplicate-name",
+                           fmt::format("voice: '{}': '{}' is there twice", key, names[i]));
+      }
+    }
+  }
+
+  /// What is only worth saying of a file that is right in itself.
+  void check_whole() {
+    if (voice_.speakers.empty()) {
+      error(root_->find("speakers"), "missing-value", "voice: 'speakers': at least one is needed");
+    }
+    if (root_->find("parts") && voice_.hop == 0) {
+      error(root_->find("parts"), "missing-key",
+            "voice: 'hop' is required where the model has 'parts': samples a frame");
+    }
+    std::error_code status;
+    if (const std::filesystem::path model = model_path();
+        !std::filesystem::is_regular_file(model, status)) {
+      diagnostics_.error(root_->find("model")->value->where, "missing-file",
+                         fmt::format("voice: 'model': there is no file {}", model.string()));
+    }
+  }
+
+  void error(const yaml::Entry* entry, std::string code, std::string message) {
+    diagnostics_.error(entry->value->where, std::move(code), std::move(message));
+  }
+
+  std::filesystem::path model_path() const {
+    return (path_.parent_path() / voice_.model).lexically_normal();
+  }
+
+  VoiceConfig make_config() const {
+    VoiceConfig config;
+    config.name = voice_.name;
+    config.format = voice_.format;
+    config.model = model_path();
+    config.sample_rate = voice_.sample_rate;
+    config.hop = voice_.hop;
+    config.languages = voice_.languages;
+    config.front_end = voice_.front_end;
+    config.speakers = voice_.speakers;
+    config.max_tokens = voice_.max_tokens;
+    config.plan_method = voice_.plan;
+    config.render_method = voice_.render;
+    config.min_seconds_per_character = min_seconds_per_character_;
+    config.max_seconds_per_character = max_seconds_per_character_;
+    return config;
+  }
+
+  const std::filesystem::path& path_;
+  const SourcePosition file_;
+  Diagnostics& diagnostics_;
+  const yaml::Node* root_ = nullptr;
+  VoiceFile voice_;
+  double min_seconds_per_character_ = 0;
+  double max_seconds_per_character_ = 0;
+};
+
+/// XXH3-128 over the contents of several files, one after the other, streamed.
+class ContentHash {
+ public:
+  ContentHash() : state_(XXH3_createState()) { XXH3_128bits_reset(state_); }
+  ~ContentHash() { XXH3_freeState(state_); }
+  ContentHash(const ContentHash&) = delete;
+  ContentHash& operator=(const ContentHash&) = delete;
+
+  std::optional<Error> add(const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    std::vector<char> block(std::size_t{1} << 20);
+    while (stream) {
+      stream.read(block.data(), static_cast<std::streamsize>(block.size()));
+      XXH3_128bits_update(state_, block.data(), static_cast<std::size_t>(stream.gcount()));
+    }
+    if (stream.eof()) return std::nullopt;
+    return Error{"unreadable_voice",
+                 fmt::format("{} cannot be read: {}", file.string(),
+                             std::generic_category().message(errno)),
+                 false, true};
+  }
+
+  std::string hex() const {
+    const XXH128_hash_t hash = XXH3_128bits_digest(state_);
+    return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  }
+
+ private:
+  XXH3_state_t* state_;
+};
+
+/// All findings as one text, a line each.
+std::string join_lines(const Diagnostics& diagnostics) {
+  std::string lines;
+  for (const Diagnostic& diagnostic : diagnostics.sorted()) {
+    if (!lines.empty()) lines += '\n';
+    lines += diagnostic.text();
+  }
+  return lines;
+}
+
+}  // namespace
+
+Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash) {
+  Diagnostics diagnostics;
+  VoiceConfig config = VoiceReader(file, diagnostics).read();
+  if (diagnostics.has_errors()) return Error{"bad_voice", join_lines(diagnostics), false, true};
+  if (!hash) return config;
+  ContentHash content;
+  for (const std::filesystem::path& part : {file, config.model}) {
+    if (std::optional<Error> error = content.add(part)) return *std::move(error);
+  }
+  config.hash = content.hex();
+  return config;
+}
+
+}  // namespace flowtts
