@@ -16,6 +16,21 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+std::string_view trim_unicode(std::string_view text) {
+  const auto is_white = [](std::int32_t c) { return c >= 0 && u_isUWhiteSpace(c) != 0; };
+  while (!text.empty()) {
+    const CodePoint first = decode(text, 0);
+    if (!is_white(first.value)) break;
+    text.remove_prefix(first.length);
+  }
+  while (!text.empty()) {
+    const CodePoint last = decode_before(text, text.size());
+    if (!is_white(last.value)) break;
+    text.remove_suffix(last.length);
+  }
+  return text;
+}
+
 bool starts_with_ignoring_case(std::string_view text, std::string_view lower_case) {
   if (text.size() < lower_case.size()) return false;
   for (std::size_t i = 0; i < lower_case.size(); ++i) {

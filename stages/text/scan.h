@@ -30,6 +30,8 @@ constexpr char at(std::string_view text, std::size_t position) {
 
 std::string lower(std::string_view text);
 std::string_view trim(std::string_view text);
+/// The same for the white space of all scripts (U+3000, say).
+std::string_view trim_unicode(std::string_view text);
 bool equals_ignoring_case(std::string_view text, std::string_view lower_case);
 bool starts_with_ignoring_case(std::string_view text, std::string_view lower_case);
 inline bool contains_any(std::string_view text, std::string_view set) {

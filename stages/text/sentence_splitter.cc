@@ -120,9 +120,10 @@ using Iterator = std::unique_ptr<icu::BreakIterator>;
 Iterator sentence_iterator(const icu::Locale& locale, bool english, UErrorCode& status) {
   Iterator plain(icu::BreakIterator::createSentenceInstance(locale, status));
   if (english || U_FAILURE(status)) return plain;
+  UErrorCode without_exceptions = U_ZERO_ERROR;  // Chinese and Japanese have none.
   const std::unique_ptr<icu::FilteredBreakIteratorBuilder> builder(
-      icu::FilteredBreakIteratorBuilder::createInstance(locale, status));
-  if (U_FAILURE(status)) return nullptr;
+      icu::FilteredBreakIteratorBuilder::createInstance(locale, without_exceptions));
+  if (U_FAILURE(without_exceptions)) return plain;
   return Iterator(builder->build(plain.release(), status));
 }
 
