@@ -1,0 +1,87 @@
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <flowtts/payloads.h>
+#include <flowtts/stage.h>
+
+#include "stages/neural/voice.h"
+#include "stages/text/front_end.h"
+
+namespace flowtts {
+
+/// Turns a sentence into the tokens that a voice's model reads.
+struct Phonemize final : Map<Sentence, Phonemes> {
+  std::filesystem::path voice;
+
+  static void describe(Spec<Phonemize>& spec) {
+    spec.name("phonemize")
+        .summary("Turns each sentence into the tokens that the voice's model reads.")
+        .doc(
+            "The voice's file names its front end. A sentence that the front end has no sounds "
+            "for (another script, symbols only, or words of another script among its own) is "
+            "filtered as `unspeakable` and never spoken as noise or in part. One with more tokens "
+            "than the voice's limit is the error `sentence_too_long`.")
+        .param("voice", &Phonemize::voice, "The voice's YAML file.")
+        .required()
+        .example("configs/voices/default.yaml");
+  }
+
+  void check(Checker& checker) const {
+    const Result<Tools> tools = prepare();
+    if (tools.is_error()) {
+      checker.error("voice", tools.error().message);
+    } else {
+      checker.note("front end " + tools.value().config.front_end + " of voice " +
+                   tools.value().config.name);
+    }
+  }
+
+  std::optional<Error> open(const RunContext&) {
+    Result<Tools> tools = prepare();
+    if (tools.is_error()) return tools.error();
+    tools_ = std::make_shared<const Tools>(std::move(tools).value());
+    return std::nullopt;
+  }
+
+  Result<Phonemes> process(Sentence sentence, const Item&) const {
+    Result<std::vector<std::int64_t>> tokens = tools_->front_end->tokens(sentence.spoken);
+    if (tokens.is_filtered()) return tokens.filtered();
+    if (tokens.is_error()) return tokens.error();
+    const std::size_t most = tools_->config.max_tokens;
+    if (most > 0 && tokens->size() > most) {
+      return Error{"sentence_too_long",
+                   "the sentence has " + std::to_string(tokens->size()) + " tokens, the voice '" +
+                       tools_->config.name + "' takes " + std::to_string(most) +
+                       "; a lower max_words in split_sentences makes shorter ones"};
+    }
+    return Phonemes{std::move(sentence), std::move(tokens).value()};
+  }
+
+  double growth() const { return 5; }  // About one token of 8 bytes a letter.
+
+ private:
+  struct Tools {
+    VoiceConfig config;
+    std::shared_ptr<const FrontEnd> front_end;
+  };
+
+  Result<Tools> prepare() const {
+    Result<VoiceConfig> config = read_voice(voice, false);
+    if (!config.ok()) return config.error();
+    Result<std::shared_ptr<const FrontEnd>> front_end = make_front_end(config->front_end);
+    if (!front_end.ok()) return front_end.error();
+    return Tools{std::move(config).value(), std::move(front_end).value()};
+  }
+
+  std::shared_ptr<const Tools> tools_;
+};
+
+FLOWTTS_STAGE(Phonemize)
+
+}  // namespace flowtts
