@@ -90,10 +90,10 @@ bool ByteWindow::fill() {
     count = ::read(descriptor_, buffer_.get() + end_, capacity_ - end_);
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
-    failure_ = Error{"read_failed",
-                     "'" + path_ + "' cannot be read at byte " + std::to_string(offset_ + size()) +
-                         ": " + system_message(errno),
-                     true};
+    failure_ =
+        Error{"read_failed", "'" + path_ + "' cannot be read at byte " +
+                                 std::to_string(offset_ + size()) + ": " + system_message(errno)};
+    failure_->fatal = true;
   }
   at_end_ = count <= 0;
   if (count > 0) end_ += static_cast<std::size_t>(count);

@@ -22,7 +22,8 @@ bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; 
 
 std::string describe_byte(char c) {
   const auto byte = static_cast<unsigned char>(c);
-  return byte > 0x20 && byte < 0x7F ? fmt::format("'{}'", c) : fmt::format("the byte 0x{:02x}", byte);
+  return byte > 0x20 && byte < 0x7F ? fmt::format("'{}'", c)
+                                    : fmt::format("the byte 0x{:02x}", byte);
 }
 
 struct Signature {
@@ -81,11 +82,11 @@ class ConversationReader::Impl {
   IdTable ids_;
 
   bool in_array_ = true;
-  bool closed_ = false;        // The array's `]` was the last thing that was read.
+  bool closed_ = false;  // The array's `]` was the last thing that was read.
   bool finished_ = false;
-  bool line_start_ = true;     // Only white space since the start of the line.
-  std::size_t indent_ = 0;     // How much of it.
-  std::string opening_;        // That of the first conversation.
+  bool line_start_ = true;  // Only white space since the start of the line.
+  std::size_t indent_ = 0;  // How much of it.
+  std::string opening_;     // That of the first conversation.
   std::uint64_t records_ = 0;
   std::uint64_t skipped_ = 0;
 };
@@ -189,8 +190,8 @@ RecordWalk::End ConversationReader::Impl::walk() {
 
 std::optional<Entry> ConversationReader::Impl::read_record(const KeepFn& keep) {
   if (*window_.data() != '{') {
-    return fail({"no_object", fmt::format("an object is expected, found {}",
-                                          describe_byte(*window_.data()))},
+    return fail({"no_object",
+                 fmt::format("an object is expected, found {}", describe_byte(*window_.data()))},
                 0, "");
   }
   const RecordWalk::End end = walk();
@@ -199,11 +200,10 @@ std::optional<Entry> ConversationReader::Impl::read_record(const KeepFn& keep) {
     return std::nullopt;
   }
   const bool complete = end == RecordWalk::End::kComplete;
-  if (end == RecordWalk::End::kIncomplete ||
-      (complete && walk_.length() > options_.record_bytes)) {
-    return fail({"too_large", fmt::format("the record is larger than {} bytes",
-                                          options_.record_bytes)},
-                0, walk_.id());
+  if (end == RecordWalk::End::kIncomplete || (complete && walk_.length() > options_.record_bytes)) {
+    return fail(
+        {"too_large", fmt::format("the record is larger than {} bytes", options_.record_bytes)}, 0,
+        walk_.id());
   }
   return complete ? take_record(keep) : fail(walk_.error(), walk_.error_offset(), walk_.id());
 }
@@ -250,8 +250,9 @@ Entry ConversationReader::Impl::fail(Error error, std::size_t error_offset, std:
     error = {"bad_json", "The next record starts before this one ends"};
     error_offset = entry.bytes;
   } else if (found == RecordEnd::Found::kNothing && is_object && error.code != "truncated") {
-    error.message += "; the end of the record was not found, so that it is taken to go on up to the "
-                     "end of the file";
+    error.message +=
+        "; the end of the record was not found, so that it is taken to go on up to the "
+        "end of the file";
   }
   error.message += error_offset == 0
                        ? fmt::format(" (byte {} of the file)", entry.offset)
@@ -286,7 +287,8 @@ RecordEnd::Found ConversationReader::Impl::pass_broken_record() {
     if (end.found() == RecordEnd::Found::kNext || last) break;
     window_.fill();
   }
-  if (end.found() != RecordEnd::Found::kNext) closed_ = true;  // Where it is not, this record fails.
+  if (end.found() != RecordEnd::Found::kNext)
+    closed_ = true;  // Where it is not, this record fails.
   line_start_ = end.at_line_start();
   indent_ = end.indent();
   return end.found();

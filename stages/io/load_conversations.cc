@@ -12,8 +12,8 @@
 #include "stages/io/conversation_reader.h"
 
 namespace flowtts {
-namespace {
 
+/// Reads the conversations of a file.
 struct LoadConversations final : Source<Conversation> {
   std::filesystem::path path;
   std::uint32_t max_depth = 64;
@@ -23,15 +23,17 @@ struct LoadConversations final : Source<Conversation> {
   static void describe(Spec<LoadConversations>& spec) {
     spec.name("load_conversations")
         .summary("Reads conversations from a JSON array or a JSON Lines file.")
-        .doc("A record is an object with `conversations` (turns of `from` and `value`, as LLaVA and "
-             "ShareGPT have them) or `messages` (turns of `role` and `content`, as OpenAI has them); "
-             "mixtures of the two are read as well. All other members are kept and come out again "
-             "in the manifest. The file is streamed: its size does not matter.\n\n"
-             "Trailing commas, a byte order mark, ids that repeat, numbers as ids, missing ids "
-             "(`record-000000012` is then made from the place in the file), missing or null texts, "
-             "and lists of parts with images among them (their texts are taken) are all read. A "
-             "record that cannot be read becomes a failed record with its byte offset, and the "
-             "reading goes on behind it.")
+        .doc(
+            "A record is an object with `conversations` (turns of `from` and `value`, as LLaVA and "
+            "ShareGPT have them) or `messages` (turns of `role` and `content`, as OpenAI has "
+            "them); "
+            "mixtures of the two are read as well. All other members are kept and come out again "
+            "in the manifest. The file is streamed: its size does not matter.\n\n"
+            "Trailing commas, a byte order mark, ids that repeat, numbers as ids, missing ids "
+            "(`record-000000012` is then made from the place in the file), missing or null texts, "
+            "and lists of parts with images among them (their texts are taken) are all read. A "
+            "record that cannot be read becomes a failed record with its byte offset, and the "
+            "reading goes on behind it.")
         .param("path", &LoadConversations::path,
                "The file, or `-` for the standard input. A pipe will do as well.")
         .required()
@@ -72,17 +74,23 @@ struct LoadConversations final : Source<Conversation> {
 
   std::optional<SourceRecord<Conversation>> next(const KeepRecord& keep) {
     std::optional<ConversationReader::Entry> entry = reader_->next(keep);
-    if (!entry) return std::nullopt;
+    if (!entry) return end();
     return SourceRecord<Conversation>{std::move(entry->key), entry->offset,
                                       std::move(entry->conversation)};
   }
 
   std::optional<Error> close() {
-    const std::shared_ptr<ConversationReader> reader = std::exchange(reader_, nullptr);
-    return reader ? reader->failure() : std::nullopt;
+    reader_.reset();
+    return std::nullopt;
   }
 
  private:
+  // A file that cannot be read any further ends the run, rather than make a smaller data set of it.
+  std::optional<SourceRecord<Conversation>> end() const {
+    if (!reader_->failure()) return std::nullopt;
+    return SourceRecord<Conversation>{RecordKey{}, reader_->offset(), *reader_->failure()};
+  }
+
   static bool is_stream(const std::filesystem::file_status& status) {
     return !std::filesystem::is_regular_file(status) && !std::filesystem::is_directory(status);
   }
@@ -93,8 +101,6 @@ struct LoadConversations final : Source<Conversation> {
 
   std::shared_ptr<ConversationReader> reader_;
 };
-
-}  // namespace
 
 FLOWTTS_STAGE(LoadConversations)
 

@@ -76,12 +76,16 @@ void RecordEnd::track_bracket(char c) {
   const bool outside = open_.empty();
   after_ = After::kInside;
   switch (c) {
-    case '"': in_string_ = true; break;
+    case '"':
+      in_string_ = true;
+      break;
     case '{':
     case '[':
       if (open_.size() < kMaxOpen) open_.push_back(c);
       break;
-    case '}': close('{'); break;
+    case '}':
+      close('{');
+      break;
     case ']':
       if (outside) after_ = After::kClosed;
       close('[');
@@ -89,7 +93,8 @@ void RecordEnd::track_bracket(char c) {
     case ',':
       if (outside) after_ = After::kComma;
       break;
-    default: break;
+    default:
+      break;
   }
 }
 

@@ -33,13 +33,20 @@ void close_member(std::vector<RecordOutline::Member>& members, std::size_t first
 
 std::string_view describe_kind(JsonKind kind) {
   switch (kind) {
-    case JsonKind::kAbsent: return "nothing";
-    case JsonKind::kNull: return "null";
-    case JsonKind::kBool: return "true or false";
-    case JsonKind::kNumber: return "a number";
-    case JsonKind::kString: return "a string";
-    case JsonKind::kArray: return "a list";
-    case JsonKind::kObject: return "an object";
+    case JsonKind::kAbsent:
+      return "nothing";
+    case JsonKind::kNull:
+      return "null";
+    case JsonKind::kBool:
+      return "true or false";
+    case JsonKind::kNumber:
+      return "a number";
+    case JsonKind::kString:
+      return "a string";
+    case JsonKind::kArray:
+      return "a list";
+    case JsonKind::kObject:
+      return "an object";
   }
   return "";
 }
@@ -73,10 +80,18 @@ void RecordOutline::skip() {
 RecordOutline::Verdict RecordOutline::begin(JsonKind kind) {
   Verdict verdict = Verdict::kGoOn;
   switch (place_) {
-    case Place::kRoot: place_ = Place::kRecord; break;
-    case Place::kRecord: verdict = begin_in_record(kind); break;
-    case Place::kTurns: verdict = begin_in_turns(kind); break;
-    case Place::kTurn: begin_in_turn(kind); break;
+    case Place::kRoot:
+      place_ = Place::kRecord;
+      break;
+    case Place::kRecord:
+      verdict = begin_in_record(kind);
+      break;
+    case Place::kTurns:
+      verdict = begin_in_turns(kind);
+      break;
+    case Place::kTurn:
+      begin_in_turn(kind);
+      break;
     case Place::kParts:
       if (kind == JsonKind::kObject) {
         begin_part(Place::kParts);
@@ -84,8 +99,11 @@ RecordOutline::Verdict RecordOutline::begin(JsonKind kind) {
         skip();
       }
       break;
-    case Place::kPart: skip(); break;
-    case Place::kSkipped: break;
+    case Place::kPart:
+      skip();
+      break;
+    case Place::kSkipped:
+      break;
   }
   if (++depth_ > max_depth_) return Verdict::kTooDeep;
   return verdict;
@@ -161,7 +179,9 @@ void RecordOutline::end(std::uint32_t position) {
     case Place::kSkipped:
       if (depth_ == skip_depth_) place_ = after_skip_;
       break;
-    case Place::kPart: end_part(); break;
+    case Place::kPart:
+      end_part();
+      break;
     case Place::kParts:
       current_slot().end = static_cast<std::uint32_t>(texts_.size());
       place_ = Place::kTurn;
@@ -173,7 +193,9 @@ void RecordOutline::end(std::uint32_t position) {
       place_ = Place::kTurns;
       break;
     }
-    case Place::kTurns: place_ = Place::kRecord; break;
+    case Place::kTurns:
+      place_ = Place::kRecord;
+      break;
     case Place::kRecord:
     case Place::kRoot:
       close_member(members_, 0, position);
@@ -198,7 +220,8 @@ void RecordOutline::key(std::string_view name, std::uint32_t position) {
       part_text_key_ = name == "text";
       part_type_key_ = name == "type";
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -220,7 +243,9 @@ RecordOutline::Verdict RecordOutline::scalar(JsonKind kind, std::string_view tex
       if (name_ == kId) set(id_, kind, text);
       if (TurnList* list = list_of(name_)) list->kind = kind;
       break;
-    case Place::kTurns: note_odd_turn(kind); return count_turn();
+    case Place::kTurns:
+      note_odd_turn(kind);
+      return count_turn();
     case Place::kTurn:
       if (name_ != kOther) set(current_slot(), kind, text);
       break;
@@ -232,7 +257,8 @@ RecordOutline::Verdict RecordOutline::scalar(JsonKind kind, std::string_view tex
       if (part_text_key_) append_part(text);
       if (part_type_key_) part_is_text_ = text.ends_with("text");
       break;
-    default: break;
+    default:
+      break;
   }
   return Verdict::kGoOn;
 }

@@ -108,7 +108,7 @@ class RecordOutline {
   Place place_ = Place::kRoot;
   Place after_skip_ = Place::kRoot;
   Place after_part_ = Place::kRoot;
-  Name name_ = kOther;       // The latest key of the record or the turn.
+  Name name_ = kOther;        // The latest key of the record or the turn.
   TurnList* list_ = nullptr;  // The one that is being read.
   std::uint32_t depth_ = 0;
   std::uint32_t skip_depth_ = 0;

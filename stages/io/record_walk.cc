@@ -59,7 +59,8 @@ class Events : public rj::BaseReaderHandler<rj::UTF8<>, Events> {
   bool StartArray() { return go_on(outline_.begin(JsonKind::kArray)); }
   bool EndObject(rj::SizeType) { return end(); }
   bool EndArray(rj::SizeType) { return end(); }
-  // RapidJSON reads a string on a copy of its stream, so the stream still stands at the key's quote.
+  // RapidJSON reads a string on a copy of its stream, so the stream still stands at the key's
+  // quote.
   bool Key(const char* text, rj::SizeType length, bool) {
     outline_.key({text, length}, position());
     return true;
@@ -331,8 +332,8 @@ ConversationShape RecordWalk::Impl::shape() const {
 }
 
 std::string RecordWalk::Impl::build_extra() const {
-  const Name used = &turns() == &outline_.messages() ? RecordOutline::kMessages
-                                                     : RecordOutline::kConversations;
+  const Name used =
+      &turns() == &outline_.messages() ? RecordOutline::kMessages : RecordOutline::kConversations;
   std::string extra;
   for (const RecordOutline::Member& member : outline_.members()) {
     if (member.name == RecordOutline::kId || member.name == used) continue;

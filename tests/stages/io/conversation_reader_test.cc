@@ -26,10 +26,14 @@ using Entry = ConversationReader::Entry;
 
 std::string_view shape_name(ConversationShape shape) {
   switch (shape) {
-    case ConversationShape::kShareGpt: return "conversations/from";
-    case ConversationShape::kOpenAi: return "messages/role";
-    case ConversationShape::kShareGptRole: return "conversations/role";
-    case ConversationShape::kOpenAiFrom: return "messages/from";
+    case ConversationShape::kShareGpt:
+      return "conversations/from";
+    case ConversationShape::kOpenAi:
+      return "messages/role";
+    case ConversationShape::kShareGptRole:
+      return "conversations/role";
+    case ConversationShape::kOpenAiFrom:
+      return "messages/from";
   }
   return "";
 }
@@ -78,8 +82,9 @@ std::string describe_all(ConversationReader& reader) {
 constexpr ConversationReader::Options kSmallLimits{8, 10, 500};
 
 std::string record(std::string_view id, std::string_view text) {
-  return "{\"id\": \"" + std::string(id) + "\", \"conversations\": [{\"from\": \"human\", \"value\": \"" +
-         std::string(text) + "\"}]}";
+  return "{\"id\": \"" + std::string(id) +
+         "\", \"conversations\": [{\"from\": \"human\", \"value\": \"" + std::string(text) +
+         "\"}]}";
 }
 
 std::vector<Entry> read_all(const std::string& path) {
@@ -131,13 +136,16 @@ TEST_CASE("a file that cannot be opened is an error that names it and says why")
   CHECK(directory.error().code == "not_a_file");
 }
 
-TEST_CASE("whatever one byte of a record is lost, added or where it is cut, its neighbours are read") {
+TEST_CASE(
+    "whatever one byte of a record is lost, added or where it is cut, its neighbours are read") {
   struct Layout {
     std::string_view name, before, between, after, line, indent;
   };
   const std::vector<Layout> layouts{
-      {"one line", "[", ", ", "]", "", ""},         {"a line each", "[\n", ",\n", "\n]\n", "", ""},
-      {"minified", "[", ",", "]", "", ""},          {"indented", "[\n  ", ",\n  ", "\n]\n", "\n    ", "  "},
+      {"one line", "[", ", ", "]", "", ""},
+      {"a line each", "[\n", ",\n", "\n]\n", "", ""},
+      {"minified", "[", ",", "]", "", ""},
+      {"indented", "[\n  ", ",\n  ", "\n]\n", "\n    ", "  "},
       {"JSON Lines", "", "\n", "\n", "", ""},
   };
   const TempFolder folder;
@@ -151,10 +159,10 @@ TEST_CASE("whatever one byte of a record is lost, added or where it is cut, its 
              R"({"from": "gpt", "value": "A \u00e9."}])" + end + "}";
     };
     const auto neighbours_survive = [&](const std::string& broken) {
-      const std::string content = std::string(layout.before) + make("a") +
-                                  std::string(layout.between) + broken +
-                                  std::string(layout.between) + make("c") +
-                                  std::string(layout.between) + make("d") + std::string(layout.after);
+      const std::string content =
+          std::string(layout.before) + make("a") + std::string(layout.between) + broken +
+          std::string(layout.between) + make("c") + std::string(layout.between) + make("d") +
+          std::string(layout.after);
       std::set<std::string> ids;
       std::uint64_t end = 0;
       for (const Entry& entry : read_all(folder.write("broken.json", content))) {
@@ -190,7 +198,8 @@ TEST_CASE("records are the same wherever the borders of the buffer fall") {
     for (std::size_t back = 0; back <= probe.size(); ++back) {
       CAPTURE(back);
       const std::string head = "[" + record("head", "");
-      std::string content = "[" + record("head", std::string(window - back - head.size() - 1, 'x')) + ",";
+      std::string content =
+          "[" + record("head", std::string(window - back - head.size() - 1, 'x')) + ",";
       REQUIRE(content.size() == window - back);
       content += probe + "," + record("tail", "t") + "]";
       const std::vector<Entry> entries = read_all(folder.write("border.json", content));
@@ -208,9 +217,9 @@ TEST_CASE("records of several MB are read, and ones above the limit are passed o
   const TempFolder folder;
   const std::string large(5'000'000, 'y');
   const std::string huge(12'000'000, 'z');
-  const std::string path = folder.write("large.json", "[" + record("a", large) + ", " + record("b", huge) +
-                                                          ", " + record("c", large) + ", " +
-                                                          record("d", "small") + "]");
+  const std::string path =
+      folder.write("large.json", "[" + record("a", large) + ", " + record("b", huge) + ", " +
+                                     record("c", large) + ", " + record("d", "small") + "]");
   Result<ConversationReader> reader = ConversationReader::open(path, {.record_bytes = 8'000'000});
   REQUIRE(reader.ok());
   const auto a = reader->next();
@@ -233,8 +242,8 @@ TEST_CASE("records of several MB are read, and ones above the limit are passed o
 
 TEST_CASE("a record's hash depends on what is said, not on how it is written") {
   const TempFolder folder;
-  const RecordKey plain = key_of(
-      folder, R"([{"id": 1, "conversations": [{"from": "human", "value": "Ein Bär."}]}])");
+  const RecordKey plain =
+      key_of(folder, R"([{"id": 1, "conversations": [{"from": "human", "value": "Ein Bär."}]}])");
   for (const std::string_view same :
        {R"([ { "conversations" : [ { "value" : "Ein B\u00e4r." , "from" : "human" } ], "id":1 } ])",
         R"({"image": "x.jpg", "id": 2, "messages": [{"role": "USER", "content": "Ein Bär."}]})",
@@ -254,19 +263,21 @@ TEST_CASE("a record's hash depends on what is said, not on how it is written") {
 
 TEST_CASE("a record's hash is the same in every version and on every machine") {
   const TempFolder folder;
-  CHECK(key_of(folder, R"([{"id": 1, "conversations": [{"from": "human", "value": "Hi"}]}])").content_hash ==
-        14111213752088363375U);
+  CHECK(key_of(folder, R"([{"id": 1, "conversations": [{"from": "human", "value": "Hi"}]}])")
+            .content_hash == 14111213752088363375U);
 }
 
 TEST_CASE("what is not kept is counted and passed, failures are reported all the same") {
   const TempFolder folder;
-  const std::string path = folder.write(
-      "some.json", "[" + record("a", "1") + ", {\"id\": 7}, " + record("b", "2") + ", x, " + record("a", "3") + "]");
+  const std::string path =
+      folder.write("some.json", "[" + record("a", "1") + ", {\"id\": 7}, " + record("b", "2") +
+                                    ", x, " + record("a", "3") + "]");
   Result<ConversationReader> reader = ConversationReader::open(path);
   REQUIRE(reader.ok());
   std::vector<std::string> asked;
   const auto keep_b = [&](const RecordKey& key) {
-    asked.push_back(std::to_string(key.index) + " " + key.id + " " + std::to_string(key.occurrence));
+    asked.push_back(std::to_string(key.index) + " " + key.id + " " +
+                    std::to_string(key.occurrence));
     return key.id == "b";
   };
   std::vector<std::uint64_t> returned;
@@ -279,7 +290,8 @@ TEST_CASE("what is not kept is counted and passed, failures are reported all the
 
 TEST_CASE("a pipe is read like a file, however small its pieces") {
   const TempFolder folder;
-  const std::string content = "[" + record("a", std::string(700'000, 'x')) + ", " + record("b", "2") + "]";
+  const std::string content =
+      "[" + record("a", std::string(700'000, 'x')) + ", " + record("b", "2") + "]";
   const std::string path = (folder.path() / "pipe").string();
   REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
   std::thread writer([&] {
