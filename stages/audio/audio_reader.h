@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <flowtts/payloads.h>
+#include <flowtts/result.h>
+
+namespace flowtts {
+
+/// An audio file as one channel, the mean of its channels, in floating point. Any form that
+/// libsndfile reads. Any thread.
+/// Errors: "unreadable_audio", "too_long" (more than `max_seconds`), both with the path.
+Result<Audio> read_audio_file(const std::filesystem::path& path, double max_seconds);
+
+/// A file, and what it is called: its path below the folder that was named, without extension.
+struct NamedFile {
+  std::filesystem::path path;
+  std::string name;
+};
+
+/// The audio files that `where` names, sorted by name: a file, every one in a folder and below it
+/// (by extension; hidden ones and links to folders are passed over), or a pattern with `*`, `?` and
+/// `[...]`. Error "no_audio" where there are none, "unreadable" where a folder cannot be listed.
+Result<std::vector<NamedFile>> find_audio_files(const std::string& where);
+
+}  // namespace flowtts

@@ -1,0 +1,123 @@
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <flowtts/payloads.h>
+#include <flowtts/stage.h>
+
+#include "stages/audio/audio_encoder.h"
+#include "stages/audio/audio_folder.h"
+#include "stages/audio/file_name.h"
+#include "stages/io/atomic_file.h"
+
+namespace flowtts {
+
+/// Writes each piece of audio into a file of its own.
+struct WriteAudio final : Map<Audio, AudioFile> {
+  std::string format = "wav";
+  std::string subtype = "pcm_16";
+  std::string name = "sft_{id}_{turn}_{sentence}";
+  std::string folder = "audio";
+  bool sync = true;
+
+  static void describe(Spec<WriteAudio>& spec) {
+    spec.name("write_audio")
+        .summary("Writes each piece of audio into a file of its own.")
+        .doc(
+            "Files are spread over 256 subfolders of `folder` by their record. A file is there as "
+            "a whole or not at all, and no file is ever overwritten by another's. Ids that cannot "
+            "stand in a file name are made harmless, and those that repeat in the input get a "
+            "number, so that no two names are the same, on file systems without letter case as "
+            "well. Samples beyond full scale are set to full scale and counted.")
+        .param("format", &WriteAudio::format, "The form of file.")
+        .one_of({"wav", "flac"})
+        .param("subtype", &WriteAudio::subtype, "How samples are kept. FLAC has no `float`.")
+        .one_of({"pcm_16", "pcm_24", "float"})
+        .param("name", &WriteAudio::name,
+               "The file's name without extension. `{id}` is the record's, `{index}` its place in "
+               "the input, `{turn}` and `{sentence}` count from 0, `{speaker}` is the voice's, "
+               "`{part}` are the item's child numbers (for audio that was not spoken).")
+        .example("\"{index}_{speaker}_{turn}_{sentence}\"")
+        .param("folder", &WriteAudio::folder, "The folder below the run's output.")
+        .param("sync", &WriteAudio::sync,
+               "Whether every file is made to last through a power cut before it counts as "
+               "written. Without, writing is faster on slow disks, and a power cut can cost files "
+               "that the manifest names.")
+        .may_end();
+  }
+
+  void check(Checker& checker) const {
+    if (!AudioFormat::of(format, subtype)) {
+      checker.error("subtype", "flac has no subtype 'float'; allowed are pcm_16 and pcm_24");
+    }
+    const Result<FileNameTemplate> names = FileNameTemplate::parse(name);
+    if (!names) checker.error("name", names.error().message);
+    const std::string wrong = folder_objection(folder);
+    if (!wrong.empty()) checker.error("folder", fmt::format("'{}' {}", folder, wrong));
+  }
+
+  // A file and what it was made of are gone once it is written.
+  double growth() const { return 1; }
+
+  std::optional<Error> open(const RunContext& context) {
+    if (context.output.empty()) {
+      return Error{"no_output", "write_audio needs the run's output folder: set run.output"};
+    }
+    Result<FileNameTemplate> names = FileNameTemplate::parse(name);
+    if (!names) return names.error();
+    auto opened = AudioFolder::open(context.output, folder, format);
+    if (!opened) return opened.error();
+    names_ = std::make_shared<const FileNameTemplate>(std::move(*names));
+    folder_ = std::move(*opened);
+    return std::nullopt;
+  }
+
+  std::optional<Error> close() {
+    folder_.reset();
+    return std::nullopt;
+  }
+
+  Result<AudioFile> process(const Audio& audio, const Item& item) const {
+    Result<std::string> file_name = names_->name(parts_of(audio, item));
+    if (!file_name) return file_name.error();
+    const AudioFormat wanted = AudioFormat::of(format, subtype).value_or(AudioFormat{});
+    const Result<EncodedAudio> encoded = encode_audio(audio.samples, audio.sample_rate, wanted);
+    if (!encoded) return encoded.error();
+    const Result<std::string> below = folder_->subfolder(safe_id(item.record));
+    if (!below) return below.error();
+
+    AudioFile file;
+    file.path = fmt::format("{}/{}.{}", *below, *file_name, wanted.extension());
+    // Only what an earlier attempt at the same item has left may be replaced.
+    const WriteMode mode{item.attempt > 1, sync};
+    if (auto error = write_file(folder_->root() / file.path, encoded->bytes, mode)) return *error;
+    file.sample_rate = audio.sample_rate;
+    file.samples = audio.samples.size();
+    file.clipped = encoded->clipped;
+    file.peak = encoded->peak;
+    file.speech = audio.speech;
+    return file;
+  }
+
+ private:
+  static FileNameTemplate::Names parts_of(const Audio& audio, const Item& item) {
+    FileNameTemplate::Names names{item.record, item.path, false, 0, 0, {}};
+    if (audio.speech == nullptr) return names;
+    names.spoken = true;
+    names.turn = audio.speech->sentence.turn;
+    names.sentence = audio.speech->sentence.index;
+    names.speaker = audio.speech->speaker;
+    return names;
+  }
+
+  std::shared_ptr<const FileNameTemplate> names_;
+  std::shared_ptr<AudioFolder> folder_;
+};
+
+FLOWTTS_STAGE(WriteAudio)
+
+}  // namespace flowtts
