@@ -102,4 +102,8 @@ void AudioFile::to_json(JsonWriter& json) const {
   json.end_object();
 }
 
+std::size_t ManifestLine::bytes() const { return sizeof(*this) + json.capacity(); }
+
+void ManifestLine::to_json(JsonWriter& json_writer) const { json_writer.raw(json); }
+
 }  // namespace flowtts

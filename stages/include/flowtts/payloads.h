@@ -9,7 +9,7 @@
 #include <flowtts/payload.h>
 
 /// The payload types of the built-in stages, in the order in which a record goes through them:
-/// Conversation ─► Sentence ─► Phonemes ─► Audio ─► AudioFile.
+/// Conversation ─► Sentence ─► Phonemes ─► Audio ─► AudioFile ─► ManifestLine.
 namespace flowtts {
 
 /// One turn of a conversation.
@@ -109,6 +109,16 @@ struct AudioFile {
   double seconds() const;
   std::size_t bytes() const;
   void to_json(JsonWriter& json) const;
+};
+
+/// What became of a record, as its line of the manifest says it.
+struct ManifestLine {
+  static constexpr std::string_view kPayloadName = "ManifestLine";
+
+  std::string json;  ///< One JSON object, without a line break.
+
+  std::size_t bytes() const;
+  void to_json(JsonWriter& json_writer) const;
 };
 
 }  // namespace flowtts
