@@ -1,6 +1,7 @@
 #pragma once
 
-#include <exception>
+#include <memory>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -47,6 +48,21 @@ template <class T>
 const PayloadInfo* out_of() {
   if constexpr (requires { typename T::Out; }) return &payload_info<typename T::Out>();
   return nullptr;
+}
+
+/// Whether `process` may be called on one object by several threads at once. Sources and gathers are
+/// called by one at a time whatever their spec says; the calls of record filters and device stages
+/// are const in any case.
+template <class T>
+consteval bool works_on_many_threads() {
+  constexpr StageKind kKind = kind_of<T>();
+  if constexpr (kKind == StageKind::kMap || kKind == StageKind::kFilter ||
+                kKind == StageKind::kExpand || kKind == StageKind::kSink) {
+    return requires(const T& stage, const typename T::In& in, const Item& item) {
+      stage.process(in, item);
+    };
+  }
+  return true;
 }
 
 template <class R>
@@ -246,23 +262,33 @@ class StageAdapter final : public AnyStage {
   T stage_;
 };
 
+/// The stage type of an author's struct, as `FLOWTTS_STAGE` registers it in the global registry; for
+/// a registry of one's own. Throws std::logic_error where the struct contradicts its own spec.
+template <class T>
+StageType make_stage_type() {
+  static_assert(
+      requires(Spec<T>& spec) { T::describe(spec); },
+      "a stage has: static void describe(flowtts::Spec<T>& spec)");
+  StageType type;
+  Spec<T> spec(type.spec);
+  T::describe(spec);
+  type.kind = detail::kind_of<T>();
+  type.in = detail::in_of<T>();
+  type.out = detail::out_of<T>();
+  type.make = [] { return std::make_unique<StageAdapter<T>>(); };
+  if (!type.spec.serial && !detail::works_on_many_threads<T>()) {
+    throw std::logic_error("stage type '" + type.spec.name +
+                           "': its process() is not const, so several threads must not call it at "
+                           "once: make it const, or declare the stage serial()");
+  }
+  return type;
+}
+
 /// What `FLOWTTS_STAGE` defines. Registers in its constructor.
 template <class T>
 class StageRegistration {
  public:
-  StageRegistration() {
-    static_assert(
-        requires(Spec<T>& spec) { T::describe(spec); },
-        "a stage has: static void describe(flowtts::Spec<T>& spec)");
-    StageType type;
-    Spec<T> spec(type.spec);
-    T::describe(spec);
-    type.kind = detail::kind_of<T>();
-    type.in = detail::in_of<T>();
-    type.out = detail::out_of<T>();
-    type.make = [] { return std::make_unique<StageAdapter<T>>(); };
-    StageRegistry::global().add(std::move(type));
-  }
+  StageRegistration() { StageRegistry::global().add(make_stage_type<T>()); }
 };
 
 }  // namespace flowtts

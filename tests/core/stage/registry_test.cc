@@ -18,10 +18,32 @@ struct Number {
 
 struct AddOne final : Map<Number, Number> {
   int by = 1;
-  static void describe(Spec<AddOne>& spec) { spec.name("add_one").param("by", &AddOne::by, "How much."); }
+  static void describe(Spec<AddOne>& spec) {
+    spec.name("add_one").summary("Adds a number.").param("by", &AddOne::by, "How much.");
+  }
   Number process(const Number& in, const Item&) const { return {in.value + by}; }
 };
 FLOWTTS_STAGE(AddOne)
+
+/// Counts in a member, and does not say that it must be called by one thread at a time.
+struct CountsInSecret final : Map<Number, Number> {
+  int calls = 0;
+  static void describe(Spec<CountsInSecret>& spec) { spec.name("counts_in_secret"); }
+  Number process(const Number&, const Item&) { return {++calls}; }
+};
+
+struct CountsOpenly final : Map<Number, Number> {
+  int calls = 0;
+  static void describe(Spec<CountsOpenly>& spec) { spec.name("counts_openly").serial(); }
+  Number process(const Number&, const Item&) { return {++calls}; }
+};
+
+/// A gather is called by one thread at a time whatever it says.
+struct CountsRecords final : Gather<Number, Number> {
+  int calls = 0;
+  static void describe(Spec<CountsRecords>& spec) { spec.name("counts_records"); }
+  Number process(const Gathered<Number>&, const Item&) { return {++calls}; }
+};
 
 StageType named(std::string name) {
   StageType type;
@@ -67,6 +89,16 @@ TEST_CASE("a name that is taken, empty or not snake_case is refused") {
     CHECK_THROWS_AS(registry.add(named(name)), std::logic_error);
   }
   CHECK(registry.all().size() == 1);
+}
+
+TEST_CASE("a stage whose process changes its members is refused unless it says that it is serial") {
+  CHECK_THROWS_WITH_AS(make_stage_type<CountsInSecret>(),
+                       "stage type 'counts_in_secret': its process() is not const, so several "
+                       "threads must not call it at once: make it const, or declare the stage "
+                       "serial()",
+                       std::logic_error);
+  CHECK(make_stage_type<CountsOpenly>().spec.serial);
+  CHECK(make_stage_type<CountsRecords>().kind == StageKind::kGather);
 }
 
 TEST_CASE("a call that a stage's kind does not have throws, an optional one does nothing") {
