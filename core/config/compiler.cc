@@ -1,7 +1,9 @@
 #include "core/config/compiler.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <exception>
 #include <thread>
 
 #include <fmt/format.h>
@@ -64,8 +66,8 @@ class StageChecker final : public Checker {
 }  // namespace
 
 std::string PipelineCompiler::name_of(const PipelineStage& stage) const {
-  return stage.type ? fmt::format("stage '{}' ({})", stage.id, stage.type->spec.name)
-                    : fmt::format("stage '{}'", stage.id);
+  if (stage.type) return fmt::format("stage '{}' ({})", stage.id, stage.type->spec.name);
+  return stage.id.empty() ? "this stage" : fmt::format("stage '{}'", stage.id);
 }
 
 std::optional<Pipeline> PipelineCompiler::compile(yaml::NodePtr root, const std::string& file) {
@@ -90,12 +92,18 @@ std::optional<Pipeline> PipelineCompiler::compile(yaml::NodePtr root, const std:
       return value ? std::optional<std::string>(value) : std::nullopt;
     };
   }
-  root = Variables(vars, std::move(environment), diagnostics_).expand(root);
+  root = Variables(vars, std::move(environment), diagnostics_).expand_file(*root);
 
   read_head(*root);
   read_run(value_at(*root, "run"));
   const yaml::Node* stages = value_at(*root, "stages");
-  if (!stages || !stages->is_list() || stages->items.empty()) {
+  if (stages && !stages->is_list() && !stages->faulty) {
+    error(stages->where, "wrong-type",
+          fmt::format("stages: found {}, expected a list of stages: - {{id: ..., type: ...}}",
+                      stages->describe()));
+    return std::nullopt;
+  }
+  if (!stages || stages->items.empty()) {
     error(stages ? stages->where : root->where, "missing-key",
           "'stages' is required: a list of stages, the source first");
     return std::nullopt;
@@ -103,13 +111,12 @@ std::optional<Pipeline> PipelineCompiler::compile(yaml::NodePtr root, const std:
   read_stages(*stages);
   connect();
   check_sources();
-  if (const auto order = flow_order()) {
-    check_ends();
-    check_types(*order);
-    if (!diagnostics_.has_errors()) {
-      place_record_filters();
-      estimate_growth(*order);
-    }
+  const std::vector<std::size_t> order = flow_order();
+  check_ends();
+  check_types(order);
+  if (!diagnostics_.has_errors()) {
+    place_record_filters();
+    estimate_growth(order);
   }
   if (diagnostics_.has_errors()) return std::nullopt;
   pipeline_.config_json_ = tree_json(*root);
@@ -173,7 +180,7 @@ void PipelineCompiler::read_stage(const yaml::NodePtr& node) {
   const yaml::Node* id = value_at(*node, "id");
   const yaml::Node* type = value_at(*node, "type");
   stage.id = id && id->is_scalar() ? id->text : type && type->is_scalar() ? type->text : "";
-  if (id && (!id->is_scalar() || !is_snake_case(id->text) || id->text == "vars" ||
+  if (id && !id->faulty && (!id->is_scalar() || !is_snake_case(id->text) || id->text == "vars" ||
              id->text == "run")) {
     error(id->where, "bad-id",
           fmt::format("found {} as a stage's id, expected a name of small letters, digits and '_' "
@@ -186,6 +193,7 @@ void PipelineCompiler::read_stage(const yaml::NodePtr& node) {
           fmt::format("two stages have the id '{}'; the first is at {}:{}; give this one an id of "
                       "its own",
                       stage.id, other.where.line, other.where.column));
+    break;
   }
   read_type(*node, stage);
   const auto known = stage_keys();
@@ -219,13 +227,13 @@ void PipelineCompiler::read_type(const yaml::Node& node, PipelineStage& stage) {
   for (const StageType* known : options_.registry->all()) names.push_back(known->spec.name);
   if (!type || !type->is_scalar()) {
     error(type ? type->where : node.where, "missing-key",
-          fmt::format("stage '{}': 'type' is required: one of {}", stage.id, list_words(names)));
+          fmt::format("{}: 'type' is required: one of {}", name_of(stage), list_words(names)));
     return;
   }
   stage.type = options_.registry->find(type->text);
-  if (!stage.type) {
+  if (!stage.type && !type->faulty) {
     error(type->where, "unknown-stage-type",
-          fmt::format("stage '{}': unknown type '{}'; known is {}{}", stage.id, type->text,
+          fmt::format("{}: unknown type '{}'; known is {}{}", name_of(stage), type->text,
                       list_words(names), did_you_mean(type->text, names)));
   }
 }
@@ -249,6 +257,8 @@ void PipelineCompiler::read_numbers(const yaml::Node& node, PipelineStage& stage
       .range(1, 1024)
       .param("lanes", &Numbers::lanes, "Threads for each device.")
       .range(1, 64);
+  const bool serial = stage.type->spec.serial || stage.type->kind == StageKind::kSource ||
+                      stage.type->kind == StageKind::kGather;
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   auto given = std::make_shared<yaml::Node>();
   given->kind = yaml::Node::Kind::kMap;
@@ -256,7 +266,7 @@ void PipelineCompiler::read_numbers(const yaml::Node& node, PipelineStage& stage
     const yaml::Entry* entry = node.find(key);
     if (!entry) continue;
     const bool automatic = entry->value->is_scalar() && entry->value->text == "auto";
-    if (automatic && entry->key == "concurrency") numbers.concurrency = cores;
+    if (automatic && entry->key == "concurrency") numbers.concurrency = serial ? 1 : cores;
     if (!automatic) given->entries.push_back(*entry);
   }
   read_params(given.get(), spec.params, &numbers, node.where, name_of(stage), diagnostics_);
@@ -269,9 +279,7 @@ void PipelineCompiler::read_numbers(const yaml::Node& node, PipelineStage& stage
     error(concurrency->where, "misplaced-key",
           fmt::format("{}: a device stage has 'lanes', threads for each device, not 'concurrency'",
                       name_of(stage)));
-  } else if (stage.concurrency > 1 && (stage.type->spec.serial ||
-                                       stage.type->kind == StageKind::kSource ||
-                                       stage.type->kind == StageKind::kGather)) {
+  } else if (stage.concurrency > 1 && serial) {
     error(concurrency->value->where, "serial-stage",
           fmt::format("{}: works on one item at a time, so its concurrency is 1",
                       name_of(stage)));
@@ -293,14 +301,17 @@ void PipelineCompiler::read_devices(const yaml::Node& node, PipelineStage& stage
     auto map = std::make_shared<yaml::Node>();
     map->kind = yaml::Node::Kind::kMap;
     map->entries.push_back(*node.find("devices"));
-    read_params(map.get(), spec.params, &given, node.where, name_of(stage), diagnostics_);
+    Diagnostics found;
+    read_params(map.get(), spec.params, &given, node.where, name_of(stage), found);
+    for (const Diagnostic& one : found.sorted()) error(one.where, one.code, one.message);
+    if (found.has_errors() || devices->faulty) return;
     names = given.devices;
   }
   if (!gpus_) gpus_ = options_.gpus ? options_.gpus() : visible_gpus();
   auto parsed = parse_devices(names, *gpus_);
   if (parsed.ok()) {
     stage.devices = *parsed;
-  } else if (!names.empty()) {
+  } else {
     error(devices ? devices->where : node.where, "bad-device",
           fmt::format("{}: 'devices': {}", name_of(stage), parsed.error().message));
   }
@@ -316,7 +327,29 @@ void PipelineCompiler::configure(const yaml::Node& node, PipelineStage& stage) {
   for (const Diagnostic& one : found.sorted()) error(one.where, one.code, one.message);
   if (!good) return;  // what a stage finds in half-set parameters would only confuse
   StageChecker checker(node, name_of(stage), stage, diagnostics_);
-  stage.stage->check(checker);
+  try {
+    stage.stage->check(checker);
+  } catch (const std::exception& exception) {
+    checker.error("", fmt::format("its check failed: {}", exception.what()));
+  }
+}
+
+/// A number as JSON. Integers keep all their digits, which a double would not.
+void write_number(JsonWriter& json, const yaml::Node& node, double number) {
+  std::string_view digits = node.text;
+  if (digits.starts_with('+')) digits.remove_prefix(1);
+  const auto is_all = [&](const std::from_chars_result& read) {
+    return read.ec == std::errc() && read.ptr == digits.data() + digits.size();
+  };
+  std::int64_t integer = 0;
+  std::uint64_t large = 0;
+  if (is_all(std::from_chars(digits.data(), digits.data() + digits.size(), integer))) {
+    json.value(integer);
+  } else if (is_all(std::from_chars(digits.data(), digits.data() + digits.size(), large))) {
+    json.value(large);
+  } else {
+    json.value(number);
+  }
 }
 
 std::string tree_json(const yaml::Node& root) {
@@ -330,7 +363,7 @@ std::string tree_json(const yaml::Node& root) {
         if (const auto flag = yaml::as_bool(node)) {
           json.value(*flag);
         } else if (const auto number = yaml::as_number(node)) {
-          json.value(*number);
+          write_number(json, node, *number);
         } else {
           json.value(node.text);
         }

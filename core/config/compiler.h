@@ -36,9 +36,10 @@ class PipelineCompiler {
   void connect();
   void connect_stage(std::size_t index);
   std::optional<std::size_t> find_stage(const yaml::Node& name, std::size_t asking);
-  /// The stages in the order of the flow; nothing where there is a cycle, which is reported.
-  std::optional<std::vector<std::size_t>> flow_order();
-  void report_cycle(const std::vector<std::size_t>& unsettled);
+  /// The stages in the order of the flow. Cycles are reported, and their stages put in anywhere.
+  std::vector<std::size_t> flow_order();
+  /// Reports a cycle among these stages and returns its members.
+  std::vector<std::size_t> report_cycle(const std::vector<std::size_t>& unsettled);
   void check_sources();
   void check_ends();
   void check_types(const std::vector<std::size_t>& order);
@@ -54,6 +55,7 @@ class PipelineCompiler {
   Diagnostics& diagnostics_;
   Pipeline pipeline_;
   std::vector<yaml::NodePtr> nodes_;  ///< What each stage was read from.
+  bool edges_known_ = true;           ///< Every `from` names stages.
   std::optional<std::vector<DeviceInfo>> gpus_;
 };
 

@@ -41,6 +41,7 @@ void PipelineCompiler::connect_stage(std::size_t index) {
   std::vector<yaml::NodePtr> names{from->value};
   if (from->value->is_list()) names = from->value->items;
   if (names.empty()) {
+    edges_known_ = false;
     error(from->value->where, "wrong-type",
           fmt::format("{}: 'from' is empty, expected a stage's id or a list of them",
                       name_of(stage)));
@@ -62,37 +63,53 @@ std::optional<std::size_t> PipelineCompiler::find_stage(const yaml::Node& name,
   const PipelineStage& stage = pipeline_.stages_[asking];
   std::vector<std::string> ids;
   for (std::size_t i = 0; i < pipeline_.stages_.size(); ++i) {
-    if (name.is_scalar() && pipeline_.stages_[i].id == name.text) return i;
-    if (i != asking) ids.push_back(pipeline_.stages_[i].id);
+    const std::string& id = pipeline_.stages_[i].id;
+    if (id.empty()) continue;
+    if (name.is_scalar() && id == name.text) return i;
+    if (i != asking && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
   }
+  edges_known_ = false;
+  if (name.faulty) return std::nullopt;
   error(name.where, "unknown-from",
         fmt::format("{}: 'from' names {}, which is no stage; there is {}{}", name_of(stage),
-                    name.describe(), list_words(ids), did_you_mean(name.text, ids)));
+                    name.describe(), ids.empty() ? "no other" : list_words(ids),
+                    did_you_mean(name.text, ids)));
   return std::nullopt;
 }
 
-std::optional<std::vector<std::size_t>> PipelineCompiler::flow_order() {
-  std::vector<std::size_t> missing(pipeline_.stages_.size());
+std::vector<std::size_t> PipelineCompiler::flow_order() {
+  const auto& stages = pipeline_.stages_;
+  std::vector<std::size_t> missing(stages.size());
   std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < missing.size(); ++i) {
-    missing[i] = pipeline_.stages_[i].from.size();
+  const auto settle = [&](std::size_t index) {
+    missing[index] = 0;
+    order.push_back(index);
+  };
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    missing[i] = stages[i].from.size();
     if (missing[i] == 0) order.push_back(i);
   }
-  for (std::size_t next = 0; next < order.size(); ++next) {
-    for (const std::size_t follower : pipeline_.stages_[order[next]].followers) {
-      if (--missing[follower] == 0) order.push_back(follower);
+  for (std::size_t next = 0; order.size() < stages.size() || next < order.size(); ++next) {
+    if (next == order.size()) {
+      std::vector<std::size_t> unsettled;
+      for (std::size_t i = 0; i < stages.size(); ++i) {
+        if (missing[i] > 0) unsettled.push_back(i);
+      }
+      for (const std::size_t index : report_cycle(unsettled)) settle(index);
+    }
+    for (const std::size_t follower : stages[order[next]].followers) {
+      if (missing[follower] == 1) {
+        settle(follower);
+      } else if (missing[follower] > 1) {
+        missing[follower] -= 1;
+      }
     }
   }
-  if (order.size() == pipeline_.stages_.size()) return order;
-  std::vector<std::size_t> unsettled;
-  for (std::size_t i = 0; i < missing.size(); ++i) {
-    if (missing[i] > 0) unsettled.push_back(i);
-  }
-  report_cycle(unsettled);
-  return std::nullopt;
+  return order;
 }
 
-void PipelineCompiler::report_cycle(const std::vector<std::size_t>& unsettled) {
+std::vector<std::size_t> PipelineCompiler::report_cycle(
+    const std::vector<std::size_t>& unsettled) {
   // Every unsettled stage has an unsettled predecessor: walking back must come round.
   std::vector<std::size_t> walk{unsettled.front()};
   auto meets = walk.end();
@@ -106,11 +123,12 @@ void PipelineCompiler::report_cycle(const std::vector<std::size_t>& unsettled) {
   std::vector<std::size_t> circle(meets, walk.end() - 1);
   std::reverse(circle.begin(), circle.end());
   std::rotate(circle.begin(), std::min_element(circle.begin(), circle.end()), circle.end());
-  circle.push_back(circle.front());
   std::vector<std::string> chain;
   for (const std::size_t index : circle) chain.push_back(pipeline_.stages_[index].id);
+  chain.push_back(chain.front());
   error(pipeline_.stages_[circle.front()].where, "cycle",
         fmt::format("the stages go round in a circle: {}", fmt::join(chain, " -> ")));
+  return circle;
 }
 
 void PipelineCompiler::check_sources() {
@@ -141,14 +159,17 @@ void PipelineCompiler::check_ends() {
   for (std::size_t i = 0; i < pipeline_.stages_.size(); ++i) {
     const PipelineStage& stage = pipeline_.stages_[i];
     if (!stage.type) continue;
-    const bool ends = stage.type->kind == StageKind::kSink || stage.type->spec.may_end;
-    if (stage.followers.empty() && !ends) {
+    // What only lets records through leaves nothing behind, whatever its spec says.
+    const bool passes = stage.type->kind == StageKind::kSource ||
+                        stage.type->kind == StageKind::kRecordFilter;
+    const bool ends = stage.type->kind == StageKind::kSink || (stage.type->spec.may_end && !passes);
+    if (stage.followers.empty() && !ends && edges_known_) {
       error(stage.where, "dead-end",
             fmt::format("{}: leads nowhere: nothing takes what it makes; let a stage follow, or "
                         "end with one that writes",
                         name_of(stage)));
     }
-    if (stage.from.empty() && stage.type->kind != StageKind::kSource && i == 0) {
+    if (i == 0 && stage.type->kind != StageKind::kSource && !nodes_[0]->find("from")) {
       error(stage.where, "no-predecessor",
             fmt::format("{}: stands first and is no source, so nothing reaches it",
                         name_of(stage)));

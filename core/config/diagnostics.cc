@@ -29,13 +29,30 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return above[b.size()];
 }
 
+/// Line ends and other control characters, which a terminal would obey, written out.
+std::string on_one_line(std::string_view text) {
+  std::string line;
+  line.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n') {
+      line += "\\n";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      line += fmt::format("\\x{:02x}", byte);
+    } else {
+      line += c;
+    }
+  }
+  return line;
+}
+
 }  // namespace
 
 std::string Diagnostic::text() const {
   const std::string_view kind = severity == Severity::kError ? "error" : "warning";
-  if (where.line == 0) return fmt::format("{}: {}[{}]: {}", where.file, kind, code, message);
-  return fmt::format("{}:{}:{}: {}[{}]: {}", where.file, where.line, where.column, kind, code,
-                     message);
+  const std::string place =
+      where.line == 0 ? where.file : fmt::format("{}:{}:{}", where.file, where.line, where.column);
+  return on_one_line(fmt::format("{}: {}[{}]: {}", place, kind, code, message));
 }
 
 void Diagnostics::error(SourcePosition where, std::string code, std::string message) {
@@ -68,7 +85,7 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kLongestWord) continue;
     const std::size_t distance = edit_distance(word, candidate);
-    if (distance < best_distance) {
+    if (distance < best_distance && distance < std::max(word.size(), candidate.size())) {
       best_distance = distance;
       best = candidate;
     }

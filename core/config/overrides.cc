@@ -45,9 +45,13 @@ Path split_path(std::string_view text) {
   }
 }
 
+/// What the stage is called: its id, or where it has none, its type.
 std::string stage_id(const yaml::Node& stage) {
-  const yaml::Entry* id = stage.is_map() ? stage.find("id") : nullptr;
-  return id && id->value->is_scalar() ? id->value->text : std::string();
+  for (const char* key : {"id", "type"}) {
+    const yaml::Entry* entry = stage.is_map() ? stage.find(key) : nullptr;
+    if (entry && !entry->value->is_null()) return entry->value->text;
+  }
+  return {};
 }
 
 /// One argument on its way into the tree.
@@ -82,14 +86,15 @@ class Override {
     node->kind = yaml::Node::Kind::kScalar;
     if (text.empty()) {
       node->quoted = true;
+    } else if (text == "null" || text == "~") {
+      node->kind = yaml::Node::Kind::kNull;
     } else {
       Diagnostics inner;
       const yaml::NodePtr parsed = yaml::parse(text, where_.file, inner);
-      if (!parsed) {
-        const auto found = inner.sorted();
+      if (!parsed || inner.has_errors()) {
         diagnostics_.error(where_, "bad-override",
                            fmt::format("'{}' is no YAML value: {}", text,
-                                       found.empty() ? "empty" : found[0].message));
+                                       inner.sorted().front().message));
         return nullptr;
       }
       *node = *parsed;

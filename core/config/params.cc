@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace flowtts {
 namespace {
@@ -39,6 +40,7 @@ class ValueReader {
       : param_(param), what_(std::move(what)), diagnostics_(diagnostics) {}
 
   void read(const yaml::Node& node, const ParamField& field) {
+    if (node.faulty) return;
     std::visit([&](auto* target) { read_into(node, *target); }, field);
   }
 
@@ -61,18 +63,22 @@ class ValueReader {
     return true;
   }
 
+  /// Reports a number such as 010.
+  bool is_octal(const yaml::Node& node) {
+    if (!yaml::looks_octal(node)) return false;
+    report(node.where, "octal-number",
+           fmt::format("'{}' looks octal, which YAML readers take in different ways; write it "
+                       "without the leading zero",
+                       node.text));
+    return true;
+  }
+
   template <class T>
     requires(std::is_integral_v<T>)
   bool convert(const yaml::Node& node, T& value) {
-    if (yaml::looks_octal(node)) {
-      report(node.where, "octal-number",
-             fmt::format("'{}' looks octal, which YAML readers take in different ways; write it "
-                         "without the leading zero",
-                         node.text));
-      return false;
-    }
+    if (is_octal(node)) return false;
     std::string_view text = node.is_scalar() && !node.quoted ? std::string_view(node.text) : "";
-    if (text.starts_with('+')) text.remove_prefix(1);
+    if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
     const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (end == text.data() + text.size() && status == std::errc() && !text.empty()) {
       return in_range(node, static_cast<double>(value));
@@ -80,15 +86,18 @@ class ValueReader {
     const std::optional<double> number = yaml::as_number(node);
     const bool whole = number && std::trunc(*number) == *number;
     if (!whole) return mistyped<T>(node);
-    if (std::abs(*number) < 9.0e15 && *number >= static_cast<double>(std::numeric_limits<T>::min()) &&
-        *number <= static_cast<double>(std::numeric_limits<T>::max())) {
+    constexpr auto kLowest = std::numeric_limits<T>::min();
+    constexpr auto kHighest = std::numeric_limits<T>::max();
+    if (std::abs(*number) < 9.0e15 && *number >= static_cast<double>(kLowest) &&
+        *number <= static_cast<double>(kHighest)) {
       value = static_cast<T>(*number);  // 1e6 is an integer too
       return in_range(node, *number);
     }
-    return out_of_range(node);
+    return out_of_range(node, fmt::format("{} to {}", kLowest, kHighest));
   }
 
   bool convert(const yaml::Node& node, double& value) {
+    if (is_octal(node)) return false;
     const std::optional<double> number = yaml::as_number(node);
     if (!number) return mistyped<double>(node);
     value = *number;
@@ -108,6 +117,7 @@ class ValueReader {
   }
 
   bool convert(const yaml::Node& node, ByteSize& value) {
+    if (is_octal(node)) return false;
     const std::optional<ByteSize> size =
         node.is_scalar() ? parse_byte_size(node.text) : std::nullopt;
     if (!size) return mistyped<ByteSize>(node, " such as 512MiB or 4GiB");
@@ -123,8 +133,10 @@ class ValueReader {
     if (!node.is_list()) return mistyped<std::vector<std::string>>(node);
     bool good = true;
     for (const yaml::NodePtr& item : node.items) {
-      if (!item->is_scalar()) {
-        good = mistyped<std::vector<std::string>>(*item);
+      if (item->faulty) {
+        good = false;
+      } else if (!item->is_scalar()) {
+        good = mistyped<std::string>(*item, " in the list");
       } else {
         value.push_back(item->text);
         good = is_choice(*item, item->text) && good;
@@ -136,11 +148,11 @@ class ValueReader {
   bool in_range(const yaml::Node& node, double value) {
     const bool low = param_.minimum && value < *param_.minimum;
     const bool high = param_.maximum && value > *param_.maximum;
-    return low || high ? out_of_range(node) : true;
+    return low || high ? out_of_range(node, {}) : true;
   }
 
-  bool out_of_range(const yaml::Node& node) {
-    std::string allowed = "what fits into its type";
+  /// \param allowed what the type can hold, for a parameter without bounds.
+  bool out_of_range(const yaml::Node& node, std::string allowed) {
     if (param_.minimum && param_.maximum) {
       allowed = fmt::format("{} to {}", *param_.minimum, *param_.maximum);
     } else if (param_.minimum) {
@@ -200,12 +212,13 @@ constexpr std::array<SizeUnit, 9> kSizeUnits{{{"B", 1},
 void read_params(const yaml::Node* map, std::span<const ParamInfo> params, void* object,
                  const SourcePosition& where, std::string_view what, Diagnostics& diagnostics,
                  std::span<const std::string> others) {
-  if (map && !map->is_map() && !map->is_null()) {
+  if (map && !map->is_map() && !map->is_null() && !map->faulty) {
     diagnostics.error(map->where, "wrong-type",
                       fmt::format("{}: found {}, expected a map of parameters", what,
                                   map->describe()));
     return;
   }
+  if (map && map->faulty) return;
   std::vector<std::string> known(others.begin(), others.end());
   for (const ParamInfo& param : params) known.push_back(param.name);
 

@@ -1,4 +1,5 @@
 #include <charconv>
+#include <cmath>
 
 #include <flowtts/pipeline.h>
 
@@ -84,7 +85,7 @@ std::optional<double> parse_max_failed(std::string_view text, bool& share) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
   share = rest == "%";
-  if (status != std::errc() || number < 0 || (!rest.empty() && !share)) return std::nullopt;
+  if (status != std::errc() || !std::isfinite(number) || number < 0 || (!rest.empty() && !share)) return std::nullopt;
   if (share && number > 100) return std::nullopt;
   return number;
 }
@@ -92,8 +93,9 @@ std::optional<double> parse_max_failed(std::string_view text, bool& share) {
 bool RunSettings::tolerates(std::uint64_t failed, std::uint64_t read) const {
   bool share = false;
   const double limit = parse_max_failed(max_failed, share).value_or(0);
-  const double allowed = share ? limit / 100.0 * static_cast<double>(read) : limit;
-  return static_cast<double>(failed) <= allowed;
+  // Multiplied, not divided: 29% of 100 is 29, and 29 / 100.0 * 100 is not.
+  if (share) return static_cast<double>(failed) * 100.0 <= limit * static_cast<double>(read);
+  return static_cast<double>(failed) <= limit;
 }
 
 }  // namespace flowtts

@@ -7,9 +7,8 @@
 namespace flowtts {
 namespace {
 
-/// What variables may insert in all: variables that use variables could otherwise double at each
-/// step, as aliases could.
-constexpr std::size_t kMaxInsertedBytes = yaml::kMaxFileBytes;
+/// How far variables may use variables that use variables.
+constexpr std::size_t kMaxChain = 64;
 
 std::shared_ptr<yaml::Node> scalar(std::string text, const SourcePosition& where, bool quoted) {
   auto node = std::make_shared<yaml::Node>();
@@ -20,15 +19,54 @@ std::shared_ptr<yaml::Node> scalar(std::string text, const SourcePosition& where
   return node;
 }
 
+/// What stands for a scalar whose fault has been reported.
+yaml::NodePtr faulty(const yaml::Node& node) {
+  auto copy = scalar(node.text, node.where, true);
+  copy->faulty = true;
+  return copy;
+}
+
+/// Adds up how large a value is, and stops where that is too much. False where it is too deep.
+bool measure(const yaml::Node& node, std::size_t depth, yaml::Size& size) {
+  if (depth > yaml::kMaxDepth) return false;
+  size += {1, node.text.size()};
+  for (const yaml::NodePtr& item : node.items) {
+    if (size.too_large()) return true;
+    if (!measure(*item, depth + 1, size)) return false;
+  }
+  for (const yaml::Entry& entry : node.entries) {
+    if (size.too_large()) return true;
+    size.bytes += entry.key.size();
+    if (!measure(*entry.value, depth + 1, size)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Variables::Variables(const yaml::Node* vars, Environment environment, Diagnostics& diagnostics)
     : environment_(std::move(environment)), diagnostics_(diagnostics) {
   if (!vars) return;
   for (const yaml::Entry& entry : vars->entries) raw_[entry.key] = entry.value;
-  for (const yaml::Entry& entry : vars->entries) {
-    value_of(Reference{entry.key, false, std::nullopt}, *entry.value);
+  for (const yaml::Entry& entry : vars->entries) define(entry.key, *entry.value);
+}
+
+yaml::NodePtr Variables::expand_file(const yaml::Node& root) {
+  auto copy = std::make_shared<yaml::Node>(root);
+  yaml::Entry* vars = nullptr;
+  for (yaml::Entry& entry : copy->entries) {
+    if (entry.key == "vars" && entry.value->is_map()) {
+      vars = &entry;
+    } else {
+      entry.value = expand(entry.value);
+    }
   }
+  if (!vars) return copy;
+  report_unused(*vars->value);
+  auto values = std::make_shared<yaml::Node>(*vars->value);
+  for (yaml::Entry& entry : values->entries) entry.value = expanded_.at(entry.key);
+  vars->value = std::move(values);
+  return copy;
 }
 
 yaml::NodePtr Variables::expand(const yaml::NodePtr& node) {
@@ -65,32 +103,29 @@ yaml::NodePtr Variables::expand_scalar(const yaml::Node& node) {
     }
     const std::size_t close = text.find('}', open);
     if (close == std::string::npos) {
-      diagnostics_.error(node.where, "bad-variable",
-                         fmt::format("'{}' opens a variable and does not close it with '}}'",
-                                     text.substr(open)));
-      return scalar(text, node.where, true);
+      return refuse(node, "bad-variable",
+                    fmt::format("'{}' opens a variable and does not close it with '}}'",
+                                text.substr(open)));
     }
-    const Reference reference = parse_reference(
-        std::string_view(text).substr(open + 2, close - open - 2));
+    const std::string_view inside = std::string_view(text).substr(open + 2, close - open - 2);
+    if (inside.find("${") != std::string_view::npos) {
+      return refuse(node, "bad-variable",
+                    fmt::format("'{}' has a variable inside a variable; define one that uses the "
+                                "other under 'vars'",
+                                text.substr(open)));
+    }
+    const Reference reference = parse_reference(inside);
     const yaml::NodePtr value = value_of(reference, node);
-    if (!value) return scalar(text, node.where, true);
+    if (!value || value->faulty || !fits(*value, node)) return faulty(node);
     if (open == 0 && close + 1 == text.size()) {
       auto whole = std::make_shared<yaml::Node>(*value);
       whole->where = node.where;
-      whole->quoted = value->quoted || node.quoted;
       return whole;
     }
     if (!value->is_scalar()) {
-      diagnostics_.error(node.where, "bad-variable",
-                         fmt::format("variable '{}' is {}; only text can stand inside a text",
-                                     reference.name, value->describe()));
-      return scalar(text, node.where, true);
-    }
-    inserted_bytes_ += value->text.size();
-    if (inserted_bytes_ > kMaxInsertedBytes) {
-      diagnostics_.error(node.where, "too-large",
-                         fmt::format("variables insert more than {} bytes", kMaxInsertedBytes));
-      return scalar(text, node.where, true);
+      return refuse(node, "bad-variable",
+                    fmt::format("variable '{}' is {}; only text can stand inside a text",
+                                reference.name, value->describe()));
     }
     out.append(text, at, open - at).append(value->text);
     at = close + 1;
@@ -123,22 +158,59 @@ yaml::NodePtr Variables::value_of(const Reference& reference, const yaml::Node& 
     if (auto value = environment_(reference.name)) return scalar(*value, at.where, false);
     return fallback();
   }
-  if (const auto done = expanded_.find(reference.name); done != expanded_.end()) {
-    return done->second;
-  }
-  const auto raw = raw_.find(reference.name);
-  if (raw == raw_.end()) return fallback();
+  used_.insert(reference.name);
+  return raw_.contains(reference.name) ? define(reference.name, at) : fallback();
+}
 
-  if (std::find(expanding_.begin(), expanding_.end(), reference.name) != expanding_.end()) {
-    diagnostics_.error(at.where, "variable-cycle",
-                       fmt::format("variable '{}' is defined by itself: {} -> {}", reference.name,
-                                   fmt::join(expanding_, " -> "), reference.name));
-    return nullptr;
+yaml::NodePtr Variables::define(const std::string& name, const yaml::Node& at) {
+  if (const auto done = expanded_.find(name); done != expanded_.end()) return done->second;
+  const auto first = std::find(expanding_.begin(), expanding_.end(), name);
+  if (first != expanding_.end()) {
+    return refuse(at, "variable-cycle",
+                  fmt::format("variable '{}' is defined by itself: {} -> {}", name,
+                              fmt::join(first, expanding_.end(), " -> "), name));
   }
-  expanding_.push_back(reference.name);
-  yaml::NodePtr value = expand(raw->second);
+  if (expanding_.size() >= kMaxChain) {
+    return refuse(at, "too-deep",
+                  fmt::format("variables use one another more than {} deep", kMaxChain));
+  }
+  expanding_.push_back(name);
+  yaml::NodePtr value = expand(raw_.at(name));
   expanding_.pop_back();
-  return expanded_[reference.name] = std::move(value);
+  return expanded_[name] = std::move(value);
+}
+
+bool Variables::fits(const yaml::Node& value, const yaml::Node& at) {
+  inserted_.bytes += at.text.size();
+  if (!measure(value, 0, inserted_)) {
+    refuse(at, "too-deep",
+           fmt::format("values are nested more than {} deep once variables are put in",
+                       yaml::kMaxDepth));
+    return false;
+  }
+  if (!inserted_.too_large()) return true;
+  if (!too_large_) refuse(at, "too-large", "the variables are too large once they are put in");
+  too_large_ = true;  // said once: everything behind it is too much as well
+  return false;
+}
+
+yaml::NodePtr Variables::refuse(const yaml::Node& at, std::string code, std::string message) {
+  diagnostics_.error(at.where, std::move(code), std::move(message));
+  return faulty(at);
+}
+
+void Variables::report_unused(const yaml::Node& vars) {
+  std::vector<std::string> used(used_.begin(), used_.end());
+  std::sort(used.begin(), used.end());
+  for (const yaml::Entry& entry : vars.entries) {
+    if (used_.contains(entry.key)) continue;
+    const std::string message = fmt::format("variable '{}' is used nowhere", entry.key);
+    if (entry.where.line == 0) {  // `--set` made it: a slip of the keyboard, which would do nothing
+      diagnostics_.error(entry.where, "unused-variable", message + did_you_mean(entry.key, used));
+    } else {
+      diagnostics_.warning(entry.where, "unused-variable", message);
+    }
+  }
 }
 
 void Variables::report_undefined(const Reference& reference, const yaml::Node& at) {

@@ -1,5 +1,6 @@
 #include "core/config/yaml_tree.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -13,11 +14,39 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include "core/utf8.h"
+
 namespace flowtts::yaml {
 namespace {
 
 /// Thrown out of the parser when what follows cannot be read any more; already reported.
 struct Stop {};
+
+/// The offset of the first byte that a YAML file cannot hold; its size where there is none. yaml-cpp
+/// would take some of them for the end of the file.
+std::size_t first_bad_byte(std::string_view text) {
+  const std::size_t valid = valid_utf8_prefix(text);
+  for (std::size_t i = 0; i < valid; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == 0x7F || (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r')) return i;
+  }
+  return valid;
+}
+
+bool has_only_allowed_bytes(std::string_view text, const std::string& file,
+                            Diagnostics& diagnostics) {
+  const std::size_t bad = first_bad_byte(text);
+  if (bad == text.size()) return true;
+  const std::string_view before = text.substr(0, bad);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+  const auto byte = static_cast<unsigned char>(text[bad]);
+  diagnostics.error(
+      {file, static_cast<int>(line), static_cast<int>(bad - line_start) + 1}, "bad-character",
+      byte < 0x80 ? fmt::format("the byte 0x{:02x} cannot stand in a YAML file", byte)
+                  : fmt::format("the byte 0x{:02x} is not UTF-8; save the file as UTF-8", byte));
+  return false;
+}
 
 /// Builds the tree from yaml-cpp's events, which keep what its own nodes lose: duplicate keys, the
 /// places of keys, and whether a scalar was quoted.
@@ -28,7 +57,9 @@ class Builder final : public YAML::EventHandler {
 
   NodePtr root() const { return root_; }
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1) fail(mark, "several-documents", "one file holds one YAML document");
+  }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -37,8 +68,9 @@ class Builder final : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    auto node = make(Node::Kind::kScalar, mark);
-    node->quoted = tag == "!";
+    auto node = make(Node::Kind::kScalar, mark, value.size());
+    check_tag(mark, tag);
+    node->quoted = tag == "!" || tag == "tag:yaml.org,2002:str";
     node->text = value;
     const bool empty = !node->quoted && (value.empty() || value == "~" || value == "null");
     if (empty && !expects_key()) node->kind = Node::Kind::kNull;
@@ -54,14 +86,16 @@ class Builder final : public YAML::EventHandler {
     place(found->second, position(mark));
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
+    check_tag(mark, tag);
     open(make(Node::Kind::kList, mark), anchor, mark);
   }
   void OnSequenceEnd() override { close(); }
 
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
+    check_tag(mark, tag);
     open(make(Node::Kind::kMap, mark), anchor, mark);
   }
   void OnMapEnd() override { close(); }
@@ -70,7 +104,7 @@ class Builder final : public YAML::EventHandler {
   struct Open {
     std::shared_ptr<Node> node;
     YAML::anchor_t anchor = 0;
-    std::size_t nodes_before = 0;
+    Size before;  ///< Of the document before this value.
     std::optional<Entry> pending;  ///< A key that waits for its value.
     std::unordered_set<std::string> keys;
     bool drop_value = false;  ///< The key was a duplicate.
@@ -85,20 +119,31 @@ class Builder final : public YAML::EventHandler {
     throw Stop{};
   }
 
-  std::shared_ptr<Node> make(Node::Kind kind, const YAML::Mark& mark) {
-    count(mark, 1);
+  void check_tag(const YAML::Mark& mark, const std::string& tag) {
+    constexpr std::string_view kStandard = "tag:yaml.org,2002:";
+    if (tag.empty() || tag == "!" || tag == "?") return;
+    if (tag.starts_with(kStandard)) {
+      const std::string_view name = std::string_view(tag).substr(kStandard.size());
+      for (const char* known : {"str", "int", "float", "bool", "null", "map", "seq"}) {
+        if (name == known) return;
+      }
+    }
+    diagnostics_.error(position(mark), "unknown-tag",
+                       fmt::format("the tag '{}' means nothing here; leave it out", tag));
+  }
+
+  std::shared_ptr<Node> make(Node::Kind kind, const YAML::Mark& mark, std::size_t bytes = 0) {
+    count(mark, {1, bytes});
     auto node = std::make_shared<Node>();
     node->kind = kind;
     node->where = position(mark);
     return node;
   }
 
-  void count(const YAML::Mark& mark, std::size_t nodes) {
-    nodes_ += nodes;
-    if (nodes_ > kMaxNodes) {
-      fail(mark, "too-large",
-           fmt::format("the document has more than {} values once its aliases are written out",
-                       kMaxNodes));
+  void count(const YAML::Mark& mark, const Size& size) {
+    size_ += size;
+    if (size_.too_large()) {
+      fail(mark, "too-large", "the document is too large once its aliases are written out");
     }
   }
 
@@ -110,31 +155,35 @@ class Builder final : public YAML::EventHandler {
     if (open_.size() >= kMaxDepth) {
       fail(mark, "too-deep", fmt::format("values are nested more than {} deep", kMaxDepth));
     }
-    if (expects_key()) fail(mark, "bad-key", "a key is plain text, not a list or a map");
+    if (expects_key()) {
+      fail(mark, "bad-key",
+           "a key is plain text, not a list or a map; or is this bracket never closed?");
+    }
     Open opened;
     opened.node = std::move(node);
     opened.anchor = anchor;
-    opened.nodes_before = nodes_ - 1;
+    opened.before = {size_.nodes - 1, size_.bytes};
     open_.push_back(std::move(opened));
   }
 
   void close() {
     Open closed = std::move(open_.back());
     open_.pop_back();
-    remember(closed.node, closed.anchor, nodes_ - closed.nodes_before);
+    remember(closed.node, closed.anchor,
+             {size_.nodes - closed.before.nodes, size_.bytes - closed.before.bytes});
     place(closed.node, closed.node->where);
   }
 
   void add(std::shared_ptr<Node> node, YAML::anchor_t anchor) {
-    remember(node, anchor, 1);
+    remember(node, anchor, {1, node->text.size()});
     const SourcePosition where = node->where;
     place(std::move(node), where);
   }
 
-  void remember(NodePtr node, YAML::anchor_t anchor, std::size_t nodes) {
+  void remember(NodePtr node, YAML::anchor_t anchor, const Size& size) {
     if (anchor == 0) return;
     anchors_[anchor] = std::move(node);
-    sizes_[anchor] = nodes;
+    sizes_[anchor] = size;
   }
 
   void place(NodePtr node, const SourcePosition& where) {
@@ -180,9 +229,29 @@ class Builder final : public YAML::EventHandler {
   NodePtr root_;
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, NodePtr> anchors_;
-  std::unordered_map<YAML::anchor_t, std::size_t> sizes_;
-  std::size_t nodes_ = 0;
+  std::unordered_map<YAML::anchor_t, Size> sizes_;
+  Size size_;
+  int documents_ = 0;
 };
+
+/// What yaml-cpp says, with what a person may need to see the reason.
+Diagnostic syntax_error(const YAML::Exception& error, std::string_view text,
+                        const std::string& file) {
+  Diagnostic found{Severity::kError, {file, 0, 0}, "yaml-syntax", error.msg};
+  if (error.msg == YAML::ErrorMsg::EOF_IN_SCALAR) {
+    found.message = "the file ends inside a text whose quote is not closed";
+    return found;
+  }
+  if (error.mark.is_null()) return found;
+  found.where = {file, error.mark.line + 1, error.mark.column + 1};
+  const std::string_view before = text.substr(0, static_cast<std::size_t>(error.mark.pos));
+  const std::string_view line = text.substr(before.rfind('\n') + 1);  // npos + 1 is 0
+  const std::string_view indentation = line.substr(0, line.find_first_not_of(" \t"));
+  if (indentation.find('\t') != std::string_view::npos) {
+    found.message += "; the line is indented with a tab, and YAML takes spaces only";
+  }
+  return found;
+}
 
 }  // namespace
 
@@ -197,8 +266,13 @@ std::string Node::describe() const {
   switch (kind) {
     case Kind::kNull:
       return "nothing";
-    case Kind::kScalar:
-      return fmt::format("'{}'", text.size() <= 60 ? text : text.substr(0, 57) + "...");
+    case Kind::kScalar: {
+      constexpr std::size_t kMost = 60;
+      const std::string_view front = std::string_view(text).substr(0, kMost);
+      const std::string_view shown = front.substr(0, valid_utf8_prefix(front));
+      return fmt::format("{}'{}{}'", quoted ? "the text " : "", shown,
+                         text.size() > kMost ? "..." : "");
+    }
     case Kind::kList:
       return "a list";
     case Kind::kMap:
@@ -210,30 +284,29 @@ std::string Node::describe() const {
 NodePtr parse(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
   if (text.size() > kMaxFileBytes) {
     diagnostics.error({file, 0, 0}, "too-large",
-                      fmt::format("the file has {} bytes, the most is {}", text.size(),
-                                  kMaxFileBytes));
+                      fmt::format("the file has more than {} bytes", kMaxFileBytes));
     return nullptr;
   }
+  if (!has_only_allowed_bytes(text, file, diagnostics)) return nullptr;
   Builder builder(file, diagnostics);
   try {
-    std::istringstream stream{std::string(text)};
+    // The comment behind the end lets yaml-cpp see a quote that is not closed: it does not where the
+    // file ends with a line end.
+    std::istringstream stream{std::string(text) + "\n#"};
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder) || !builder.root() || builder.root()->is_null()) {
       diagnostics.error({file, 0, 0}, "empty-file", "the file holds no YAML value");
       return nullptr;
     }
-    Diagnostics ignored;
-    Builder second(file, ignored);
-    if (parser.HandleNextDocument(second)) {
-      const SourcePosition where = second.root() ? second.root()->where : SourcePosition{file, 0, 0};
-      diagnostics.error(where, "several-documents", "one file holds one YAML document");
+    try {
+      parser.HandleNextDocument(builder);
+    } catch (const Stop&) {  // A second one, which is reported; the first one is read on.
     }
   } catch (const Stop&) {
     return nullptr;
   } catch (const YAML::Exception& error) {
-    SourcePosition where{file, 0, 0};
-    if (!error.mark.is_null()) where = {file, error.mark.line + 1, error.mark.column + 1};
-    diagnostics.error(where, "yaml-syntax", error.msg);
+    const Diagnostic found = syntax_error(error, text, file);
+    diagnostics.error(found.where, found.code, found.message);
     return nullptr;
   }
   return builder.root();
@@ -273,7 +346,10 @@ std::optional<bool> as_bool(const Node& node) {
 std::optional<double> as_number(const Node& node) {
   if (!node.is_scalar() || node.quoted || looks_octal(node)) return std::nullopt;
   std::string_view text = node.text;
-  if (text.starts_with('+')) text.remove_prefix(1);
+  if (text.starts_with('+')) {
+    text.remove_prefix(1);
+    if (text.starts_with('-')) return std::nullopt;
+  }
   double number = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (status != std::errc() || end != text.data() + text.size() || !std::isfinite(number)) {

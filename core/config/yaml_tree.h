@@ -26,6 +26,7 @@ class Node {
   SourcePosition where;
   std::string text;     ///< Of a scalar.
   bool quoted = false;  ///< A quoted or block scalar is text whatever it looks like.
+  bool faulty = false;  ///< What is wrong with it has been reported: nothing more is said of it.
   std::vector<NodePtr> items;
   std::vector<Entry> entries;  ///< In the file's order; keys are unique.
 
@@ -37,7 +38,7 @@ class Node {
   /// The entry with this key, or null.
   const Entry* find(std::string_view key) const;
 
-  /// "text", "a list", "a map", "nothing": for messages.
+  /// "'text'", "a list", "a map", "nothing": for messages. Long text is cut.
   std::string describe() const;
 };
 
@@ -49,12 +50,25 @@ struct Entry {
 
 /// Limits that no file written by a person meets.
 inline constexpr std::size_t kMaxFileBytes = 1 << 20;
-inline constexpr std::size_t kMaxNodes = 100'000;  ///< Aliases counted as often as they are used.
 inline constexpr std::size_t kMaxDepth = 64;
 
-/// Parses one document. Syntax errors, duplicate keys, merge keys, an alias to itself or to nothing,
-/// several documents, an empty or too large document are reported; null where nothing can be made
-/// of it, otherwise the tree with what could be read.
+/// How large a tree is once its aliases and variables are written out.
+struct Size {
+  std::size_t nodes = 0;
+  std::size_t bytes = 0;  ///< Of texts and keys.
+
+  Size& operator+=(const Size& other) {
+    nodes += other.nodes;
+    bytes += other.bytes;
+    return *this;
+  }
+  bool too_large() const { return nodes > 100'000 || bytes > 4 * kMaxFileBytes; }
+};
+
+/// Parses one document. Syntax errors, bytes that YAML does not allow, duplicate keys, merge keys, an
+/// alias to itself or to nothing, tags other than YAML's own, several documents, an empty or too
+/// large document are reported; null where nothing can be made of it, otherwise the tree with what
+/// could be read.
 NodePtr parse(std::string_view text, const std::string& file, Diagnostics& diagnostics);
 
 /// Reads a file and parses it. A file that cannot be read is reported.

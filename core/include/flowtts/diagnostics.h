@@ -24,7 +24,7 @@ struct Diagnostic {
   std::string code;     ///< Stable, kebab-case: "unknown-key".
   std::string message;  ///< Where in the structure, what was found, what is allowed.
 
-  /// "align.yaml:12:5: error[unknown-key]: ..."
+  /// "align.yaml:12:5: error[unknown-key]: ...", on one line whatever was found.
   std::string text() const;
 };
 
@@ -43,7 +43,7 @@ class Diagnostics {
 };
 
 /// The candidate that a person who wrote `word` most likely meant: the smallest edit distance, at
-/// most a third of the word's length. Empty where none is near.
+/// most a third of the word's length or 1, with something left in common. Empty where none is near.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 
 /// "; did you mean 'x'?" or, where none is near, nothing.

@@ -83,8 +83,8 @@ TEST_CASE("all stage types come sorted by name") {
 TEST_CASE("a name that is taken, empty or not snake_case is refused") {
   StageRegistry registry;
   registry.add(named("clean_text2"));
-  for (const char* name :
-       {"clean_text2", "", "CleanText", "clean-text", "2clean", "_clean", "clean_", "a__b", "a b"}) {
+  for (const char* name : {"clean_text2", "", "CleanText", "clean-text", "2clean", "_clean",
+                           "clean_", "a__b", "a b"}) {
     CAPTURE(name);
     CHECK_THROWS_AS(registry.add(named(name)), std::logic_error);
   }
