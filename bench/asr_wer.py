@@ -117,7 +117,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="which sentences are taken")
     parser.add_argument("--jobs", type=int, default=2, help="recognisers at a time")
     parser.add_argument("--by-speaker", action="store_true", help="one line a speaker as well")
-    parser.add_argument("--show", action="store_true", help="print each sentence and what was heard")
+    parser.add_argument("--show", action="store_true", help="print sentences and what was heard")
     parser.add_argument("--max-wer", type=float, default=1.0, metavar="SHARE",
                         help="exit 1 above it, such as 0.35")
     options = parser.parse_args()

@@ -3,8 +3,8 @@
 
 The same arguments give the same bytes. On average a record has 1.55 kB and 4 rounds, like the large
 public mixes; ids repeat, since they are ids of images; 6% of the records have no image. A million
-records are 1.55 GB and take half a minute. The text is made of prepared rounds in random combinations: it reads like
-conversations, sentence by sentence, but nobody should train on it.
+records are 1.55 GB and take half a minute. The text is made of prepared rounds in random
+combinations: it reads like conversations, but nobody should train on it.
 """
 
 import argparse
@@ -164,7 +164,7 @@ class Maker:
             f'{{"image": "", "conversations": [{turn}]}}',
             f'{{"id": "{number}", "conversations": []}}',
             f'{{"id": "{number}", "conversations": [{{"from": "human", "value": null}}]}}',
-            f'{{"id": "{number}", "conversations": [{{"from": "gpt", "value": "Hello."}}, {turn}]}}',
+            f'{{"id": "{number}", "conversations": [{{"from": "gpt", "value": "Hi."}}, {turn}]}}',
             f'{{"id": "{number}", "image": null}}',
             f'{{"id": "{number}", "conversations": [{{"from": "human", "value": "\\ud83d"}}]}}',
             "null",

@@ -1,4 +1,4 @@
-"""The teacher's data on the training device, and the two ways in which batches are drawn from it."""
+"""The teacher's data on the training device, and the two ways to draw batches from it."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns trained weights into the TorchScript file that a voice's YAML file names.
 
-WEIGHTS is ema.pt of a training run, or another voice of the same shape, whose weights are taken over.
+WEIGHTS is ema.pt of a training run, or a voice of the same shape, whose weights are taken over.
 """
 
 import argparse

@@ -4,8 +4,8 @@ Tokens become a hidden sequence and a duration each (`plan`); the sequence is st
 10 ms, from which pitch and the vocoder's filters are predicted (`render`). The vocoder filters a
 band-limited pulse train and stored noise in the short-time Fourier domain, 5 ms a step.
 
-Shapes: B sentences, T tokens, F frames, C channels. Sequences are [B, C, time]. Masks are 1 inside a
-sentence and 0 after it, so that padding never reaches the audio.
+Shapes: B sentences, T tokens, F frames, C channels. Sequences are [B, C, time]. Masks are 1 inside
+a sentence and 0 after it, so that padding never reaches the audio.
 
 Attribute names are keys of the stored weights: changing one breaks every stored voice.
 """
@@ -111,7 +111,7 @@ class Acoustic(nn.Module):
 
     def encode(self, tokens: torch.Tensor, token_lengths: torch.Tensor, speaker: torch.Tensor
                ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The hidden sequence [B, C, T], log(1 + duration in frames) [B, T], and the mask [B, T]."""
+        """The hidden sequence [B, C, T], log(1 + frames) [B, T], and the mask [B, T]."""
         position = torch.arange(tokens.size(1), device=tokens.device)
         inside = position.unsqueeze(0) < token_lengths.unsqueeze(1)
         flags = torch.div(tokens, self.PHONES, rounding_mode='floor')
@@ -169,7 +169,7 @@ class Acoustic(nn.Module):
 
 
 class Vocoder(nn.Module):
-    """A pulse train and noise, each filtered in the short-time Fourier domain by predicted filters."""
+    """A pulse train and noise, each through predicted filters in the short-time Fourier domain."""
 
     RATE: Final[int] = SAMPLE_RATE
     HOP: Final[int] = HOP
@@ -184,7 +184,7 @@ class Vocoder(nn.Module):
         self.sin = nn.Conv1d(2 * BINS, channels, 1)                # what the pulses look like
         self.voc = nn.ModuleList([Block(channels, dilation) for dilation in dilations])
         self.lno = nn.LayerNorm(channels)
-        self.out = nn.Conv1d(channels, 3 * BINS, 1)  # log gain and phase of pulses, log gain of noise
+        self.out = nn.Conv1d(channels, 3 * BINS, 1)  # pulses: log gain, phase; noise: log gain
         with torch.no_grad():
             self.out.weight.mul_(0.3)
             self.out.bias.zero_()
@@ -199,7 +199,7 @@ class Vocoder(nn.Module):
 
     def pulses(self, log_f0: torch.Tensor, frame_lengths: torch.Tensor, phase: torch.Tensor
                ) -> torch.Tensor:
-        """A band-limited pulse train of unit power [B, CHUNK, 2 F], starting at `phase` [B] (cycles).
+        """A band-limited pulse train of unit power [B, CHUNK, 2 F], from `phase` [B] (cycles) on.
 
         F0 runs in straight lines between the frames' borders, so the phase within a frame is a
         parabola, and the sum of all harmonics below 8 kHz is a Dirichlet kernel of the phase.
@@ -230,7 +230,7 @@ class Vocoder(nn.Module):
         return pulse.reshape(pulse.size(0), 2 * frames, self.CHUNK).transpose(1, 2).contiguous()
 
     def stored_noise(self, frames: int) -> torch.Tensor:
-        """The noise table repeated over the sentence and the window's margins [1, CHUNK, 2 F + 4]."""
+        """The noise table repeated over sentence and margins [1, CHUNK, 2 F + 4]."""
         index = torch.arange(2 * frames + 4, device=self.noise.device).remainder(self.NOISE_CHUNKS)
         return self.noise.index_select(0, index).t().unsqueeze(0).contiguous()
 
@@ -266,7 +266,7 @@ class Vocoder(nn.Module):
 
     def forward(self, z: torch.Tensor, log_f0: torch.Tensor, frame_lengths: torch.Tensor,
                 mask: torch.Tensor) -> torch.Tensor:
-        """Runs in the type of its own weights; the pulses are always made in float32 and float64."""
+        """Runs in the type of its own weights; the pulses always in float32 and float64."""
         kind = self.zin.weight.dtype
         z = z.to(kind)
         kind_mask = mask.to(kind)

@@ -3,11 +3,11 @@
 //   teacher VOICE SPEAKER TEXTS FIRST STEP SHARD [WAVS]
 //
 // Line numbers FIRST, FIRST + STEP, FIRST + 2*STEP, ... of TEXTS (from 0) are spoken by VOICE (slt,
-// rms, awb, kal16) under the speaker number SPEAKER. SHARD appears when it is complete. With WAVS, a
-// folder, the audio is also written there as VOICE_00012.wav.
+// rms, awb, kal16) under the speaker number SPEAKER. SHARD appears when it is complete. With WAVS,
+// a folder, the audio is also written there as VOICE_00012.wav.
 //
 // A shard is a row of records, all numbers little-endian:
-//   int32 magic 0x46475231, line, speaker, T (tokens), N (samples), F (frames of 10 ms = ceil(N/160))
+//   int32 magic 0x46475231, line, speaker, T (tokens), N (samples), F (10 ms frames: ceil(N/160))
 //   int16 token[T]
 //   float end[T]       the token's end, seconds
 //   float log_f0[F]    log of F0 in hertz at the frame's centre; lines drawn across unvoiced frames
@@ -150,7 +150,7 @@ static float *f0_from_track(const cst_track *track, int *count) {
   return f0;
 }
 
-// F0 of the diphone voice (kal16): straight lines between the intonation's targets in voiced phones.
+// F0 of the diphone voice (kal16): straight lines between the intonation's targets, voiced phones.
 static float *f0_from_targets(cst_utterance *utterance, const Segments *segments, int samples,
                               int *count) {
   *count = samples / kF0StepSamples + 1;
