@@ -33,9 +33,9 @@ void PipelineCompiler::connect_stage(std::size_t index) {
     return;
   }
   if (source) {
-    error(from->where, "misplaced-key",
-          fmt::format("{}: a source makes the records itself, so it has no 'from'",
-                      name_of(stage)));
+    error(
+        from->where, "misplaced-key",
+        fmt::format("{}: a source makes the records itself, so it has no 'from'", name_of(stage)));
     return;
   }
   std::vector<yaml::NodePtr> names{from->value};
@@ -108,8 +108,7 @@ std::vector<std::size_t> PipelineCompiler::flow_order() {
   return order;
 }
 
-std::vector<std::size_t> PipelineCompiler::report_cycle(
-    const std::vector<std::size_t>& unsettled) {
+std::vector<std::size_t> PipelineCompiler::report_cycle(const std::vector<std::size_t>& unsettled) {
   // Every unsettled stage has an unsettled predecessor: walking back must come round.
   std::vector<std::size_t> walk{unsettled.front()};
   auto meets = walk.end();
@@ -139,8 +138,8 @@ void PipelineCompiler::check_sources() {
     if (!stage.type || stage.type->kind != StageKind::kSource) continue;
     if (first) {
       error(stage.where, "several-sources",
-            fmt::format("{}: a pipeline has one source; the first is '{}' at {}:{}",
-                        name_of(stage), first->id, first->where.line, first->where.column));
+            fmt::format("{}: a pipeline has one source; the first is '{}' at {}:{}", name_of(stage),
+                        first->id, first->where.line, first->where.column));
     } else {
       first = &stage;
     }
@@ -160,8 +159,8 @@ void PipelineCompiler::check_ends() {
     const PipelineStage& stage = pipeline_.stages_[i];
     if (!stage.type) continue;
     // What only lets records through leaves nothing behind, whatever its spec says.
-    const bool passes = stage.type->kind == StageKind::kSource ||
-                        stage.type->kind == StageKind::kRecordFilter;
+    const bool passes =
+        stage.type->kind == StageKind::kSource || stage.type->kind == StageKind::kRecordFilter;
     const bool ends = stage.type->kind == StageKind::kSink || (stage.type->spec.may_end && !passes);
     if (stage.followers.empty() && !ends && edges_known_) {
       error(stage.where, "dead-end",
@@ -170,9 +169,9 @@ void PipelineCompiler::check_ends() {
                         name_of(stage)));
     }
     if (i == 0 && stage.type->kind != StageKind::kSource && !nodes_[0]->find("from")) {
-      error(stage.where, "no-predecessor",
-            fmt::format("{}: stands first and is no source, so nothing reaches it",
-                        name_of(stage)));
+      error(
+          stage.where, "no-predecessor",
+          fmt::format("{}: stands first and is no source, so nothing reaches it", name_of(stage)));
     }
   }
 }
@@ -192,7 +191,7 @@ void PipelineCompiler::check_types(const std::vector<std::size_t>& order) {
                           name_of(before)));
         continue;
       }
-      if (!before.out) continue;  // the fault lies further up and is reported there
+      if (!before.out) continue;             // the fault lies further up and is reported there
       if (!stage.in) stage.in = before.out;  // a record filter takes what comes
       if (stage.in->name != before.out->name) {
         error(stage.where, "type-mismatch",
@@ -224,35 +223,18 @@ void PipelineCompiler::place_record_filters() {
 }
 
 void PipelineCompiler::estimate_growth(const std::vector<std::size_t>& order) {
-  for (const std::size_t index : order) {
-    PipelineStage& stage = pipeline_.stages_[index];
-    double most = stage.from.empty() ? 1.0 : 0.0;
-    for (const std::size_t from : stage.from) {
-      const PipelineStage& before = pipeline_.stages_[from];
-      const bool source = before.type->kind == StageKind::kSource;
-      most = std::max(most, source ? 1.0 : before.growth_in * before.stage->growth());
+  for (auto index = order.rbegin(); index != order.rend(); ++index) {
+    PipelineStage& stage = pipeline_.stages_[*index];
+    double most = 0;  // of all followers together: each holds what it works on
+    for (const std::size_t follower : stage.followers) {
+      const PipelineStage& next = pipeline_.stages_[follower];
+      const double growth = next.stage->growth();
+      // While a stage works, what it takes and what it makes are there at once.
+      most +=
+          next.in_reader ? next.growth_after : std::max(1.0 + growth, growth * next.growth_after);
     }
-    stage.growth_in = most;
+    stage.growth_after = std::max(1.0, most);
   }
-}
-
-double Pipeline::peak_growth() const {
-  // At a stage an item's input and output are alive together; several followers hold one each.
-  std::vector<double> peak(stages_.size(), -1);
-  const auto visit = [&](const auto& self, std::size_t index) -> double {
-    if (peak[index] >= 0) return peak[index];
-    const PipelineStage& stage = stages_[index];
-    const bool source = stage.type->kind == StageKind::kSource;
-    double below = 0;
-    for (const std::size_t follower : stage.followers) below += self(self, follower);
-    const double here = source ? 1.0 : stage.growth_in * (1.0 + stage.stage->growth());
-    return peak[index] = std::max(here, below);
-  };
-  double most = 1;
-  for (std::size_t i = 0; i < stages_.size(); ++i) {
-    if (stages_[i].from.empty()) most = std::max(most, visit(visit, i));
-  }
-  return most;
 }
 
 }  // namespace flowtts

@@ -82,8 +82,7 @@ class StageRunner {
 
   /// Ends the claim, or gives it to what was made.
   template <class Emit>
-  void settle(Claim claim, Result<std::vector<AnyPayload>> result, int attempts,
-              const Emit& emit) {
+  void settle(Claim claim, Result<std::vector<AnyPayload>> result, int attempts, const Emit& emit) {
     if (result.is_filtered()) {
       stats_.filtered.fetch_add(1, std::memory_order_relaxed);
       finish(std::move(claim), Ending::kFiltered, result.filtered(), attempts);
@@ -134,7 +133,8 @@ class StageRunner {
     }
     state_.items_made(static_cast<std::int64_t>(made.size() * followers) - 1);
     const bool expands = stage_.type->kind == StageKind::kExpand;
-    for (PacketPtr& packet : claim.divide(std::move(made), followers, expands)) {
+    for (PacketPtr& packet :
+         claim.divide(std::move(made), followers, expands, stage_.growth_after)) {
       emit(std::move(packet));
     }
   }
@@ -215,7 +215,8 @@ class GatherRunner {
       return;
     }
     state_.items_made(followers);
-    for (PacketPtr& packet : claim.divide({std::move(made)}, followers, false)) {
+    for (PacketPtr& packet :
+         claim.divide({std::move(made)}, followers, false, stage_.growth_after)) {
       emit(std::move(packet));
     }
   }
@@ -233,7 +234,6 @@ struct Flow::Impl final : RecordListener {
       : stages(pipeline.stages()),
         state(run_state),
         executor(device_executor),
-        peak_growth(pipeline.peak_growth()),
         threads(pipeline.settings().threads > 0
                     ? pipeline.settings().threads
                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
@@ -411,7 +411,8 @@ struct Flow::Impl final : RecordListener {
       }
     } catch (...) {
       Error error = caught(std::current_exception());
-      error.message = fmt::format("stage '{}' cannot read on: {}", stages[source].id, error.message);
+      error.message =
+          fmt::format("stage '{}' cannot read on: {}", stages[source].id, error.message);
       state.fail(error);
     }
   }
@@ -422,8 +423,8 @@ struct Flow::Impl final : RecordListener {
       return false;
     }
     const AnyPayload origin = next.payload.ok() ? next.payload.value() : AnyPayload();
-    const auto weight =
-        static_cast<std::uint64_t>(static_cast<double>(origin.bytes()) * peak_growth);
+    const auto weight = static_cast<std::uint64_t>(static_cast<double>(origin.bytes()) *
+                                                   stages[source].growth_after);
     bool granted = false;
     const std::uint64_t bytes = state.credits().acquire(weight, state.reading(), granted);
     if (!granted) return false;
@@ -470,7 +471,6 @@ struct Flow::Impl final : RecordListener {
   std::vector<PipelineStage>& stages;
   RunState& state;
   DeviceExecutor* executor;
-  const double peak_growth;
   const int threads;
   oneapi::tbb::global_control parallelism;
   oneapi::tbb::task_arena arena;

@@ -129,8 +129,8 @@ void Claim::end(Ending ending, const std::string& stage, Result<bool> outcome) {
   if (packet->is_trigger()) {
     packet->record()->gathered(ending);
   } else {
-    packet->record()->end(ending, EndedItem{packet->path(), stage, packet->payload(),
-                                            std::move(outcome)});
+    packet->record()->end(ending,
+                          EndedItem{packet->path(), stage, packet->payload(), std::move(outcome)});
   }
 }
 
@@ -141,16 +141,30 @@ void Claim::arrive(std::size_t gather) {
 }
 
 std::vector<PacketPtr> Claim::divide(std::vector<AnyPayload> payloads, std::uint32_t followers,
-                                     bool number_children) {
+                                     bool number_children, double growth) {
   const PacketPtr packet = std::move(packet_);
   const std::size_t children = payloads.size();
   packet->record()->add_living(static_cast<std::int64_t>(children * followers) - 1);
+
+  std::vector<std::uint64_t> needed;
+  needed.reserve(children);
+  std::uint64_t all_needed = 0;
+  for (const AnyPayload& payload : payloads) {
+    needed.push_back(1 + static_cast<std::uint64_t>(static_cast<double>(payload.bytes()) * growth));
+    all_needed += needed.back();
+  }
+  std::uint64_t left = std::min(bytes_, all_needed);
+  packet->record()->credits().release_bytes(bytes_ - left);
+
   std::vector<PacketPtr> made;
   made.reserve(children);
-  std::uint64_t left = bytes_;
   for (std::size_t i = 0; i < children; ++i) {
-    const std::uint64_t bytes = left / (children - i);
+    // Each child gets its part of what it needs; the last one what rounding left.
+    const double part = static_cast<double>(needed[i]) / static_cast<double>(all_needed);
+    const auto wanted = static_cast<std::uint64_t>(static_cast<double>(left) * part);
+    const std::uint64_t bytes = i + 1 == children ? left : std::min(left, wanted);
     left -= bytes;
+    all_needed -= needed[i];
     std::vector<std::uint32_t> path = packet->path();
     if (number_children) path.push_back(static_cast<std::uint32_t>(i));
     made.push_back(std::make_shared<Packet>(packet->record(), std::move(payloads[i]),

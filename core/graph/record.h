@@ -129,9 +129,10 @@ class Claim {
   void arrive(std::size_t gather);
 
   /// Gives the share to the packets that were made of this one: `payloads` for `followers` each.
-  /// Both must not be empty.
+  /// Both must not be empty. Now that the payloads are there, what they still can become is known
+  /// better than before: credits beyond `growth` times their bytes are given back at once.
   std::vector<PacketPtr> divide(std::vector<AnyPayload> payloads, std::uint32_t followers,
-                                bool number_children);
+                                bool number_children, double growth);
 
  private:
   PacketPtr packet_;

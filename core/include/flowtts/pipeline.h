@@ -53,7 +53,8 @@ struct PipelineStage {
   const PayloadInfo* in = nullptr;     ///< Null for a source.
   const PayloadInfo* out = nullptr;    ///< Null for a sink.
   bool in_reader = false;  ///< A record filter that the source asks itself.
-  double growth_in = 1;    ///< Bytes that reach this stage for each byte of the source's record.
+  /// Payload bytes that a byte of what this stage makes becomes further down, where that is most.
+  double growth_after = 1;
   std::vector<std::string> notes;  ///< What the stage says of itself for the plan.
   std::uint64_t device_bytes = 0;  ///< Device memory it needs on each device; 0: not known.
 };
@@ -86,9 +87,6 @@ class Pipeline {
 
   /// The file as it took effect, variables and `--set` put in: one JSON object.
   const std::string& config_json() const { return config_json_; }
-
-  /// Payload bytes held for each byte of a source's record, at the stage where that is most.
-  double peak_growth() const;
 
  private:
   friend class PipelineCompiler;
