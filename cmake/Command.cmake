@@ -5,6 +5,7 @@ list(REMOVE_ITEM flowtts_cli_sources "${PROJECT_SOURCE_DIR}/cli/main.cc")
 if(flowtts_cli_sources)
   add_library(flowtts_cli OBJECT ${flowtts_cli_sources})
   target_link_libraries(flowtts_cli PUBLIC flowtts_build flowtts::flowtts fmt::fmt CLI11::CLI11)
+  flowtts_precompile(flowtts_cli <fmt/format.h>)
 endif()
 
 # flowtts_add_command(<name> [<source>...])

@@ -65,3 +65,9 @@ flowtts_require_library(flite flite/flite.h flite1-dev
 if(FLOWTTS_BUILD_TESTS)
   flowtts_require_library(doctest doctest/doctest.h doctest-dev)
 endif()
+
+# All that libflowtts.so is made with; its tests look at some of these libraries too.
+add_library(flowtts_dependencies INTERFACE)
+target_link_libraries(flowtts_dependencies INTERFACE
+  TBB::tbb fmt::fmt ${flowtts_yaml_cpp} flowtts::rapidjson flowtts::xxhash flowtts::sndfile
+  flowtts::soxr flowtts::flite ICU::i18n ICU::uc Threads::Threads ${CMAKE_DL_LIBS})

@@ -16,7 +16,5 @@ target_include_directories(flowtts PUBLIC
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>"
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/stages/include>"
   "$<INSTALL_INTERFACE:include>")
-target_link_libraries(flowtts PRIVATE
-  $<BUILD_INTERFACE:flowtts_build> TBB::tbb fmt::fmt ${flowtts_yaml_cpp} flowtts::rapidjson
-  flowtts::xxhash flowtts::sndfile flowtts::soxr flowtts::flite ICU::i18n ICU::uc Threads::Threads
-  ${CMAKE_DL_LIBS})
+target_link_libraries(flowtts PRIVATE $<BUILD_INTERFACE:flowtts_build> flowtts_dependencies)
+flowtts_precompile(flowtts <fmt/format.h>)

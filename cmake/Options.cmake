@@ -5,6 +5,7 @@ option(FLOWTTS_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(FLOWTTS_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(FLOWTTS_BUILD_BENCH "Build the measuring programs" ${PROJECT_IS_TOP_LEVEL})
 option(FLOWTTS_WERROR "Treat warnings in our own code as errors" ${PROJECT_IS_TOP_LEVEL})
+option(FLOWTTS_PCH "Precompile the headers that most files include" ON)
 set(FLOWTTS_CUDA AUTO CACHE STRING
     "The CUDA module: AUTO (where CUDA's headers and LibTorch with CUDA are found), ON or OFF")
 set(FLOWTTS_SANITIZE "" CACHE STRING "Sanitizers for all of our code, as address,undefined or thread")
@@ -57,3 +58,14 @@ else()
   # A symbol that a library forgets to link is an error here, not at run time.
   target_link_options(flowtts_build INTERFACE LINKER:-z,defs)
 endif()
+
+# flowtts_precompile(<target> <header>...): these headers and the common ones, for every file of the
+# target: a quarter less to compile. The sanitizer presets go without, so that a file that forgets an
+# include is found out.
+function(flowtts_precompile target)
+  if(FLOWTTS_PCH)
+    target_precompile_headers(${target} PRIVATE
+      <algorithm> <chrono> <filesystem> <functional> <map> <memory> <mutex> <optional> <string>
+      <unordered_map> <variant> <vector> ${ARGN})
+  endif()
+endfunction()

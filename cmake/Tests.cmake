@@ -12,8 +12,7 @@ set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/main.cc" PROPERTIES
 function(flowtts_add_doctests name label)
   add_executable(${name} "${PROJECT_SOURCE_DIR}/tests/main.cc" ${ARGN})
   target_link_libraries(${name} PRIVATE
-    flowtts_build flowtts::flowtts fmt::fmt flowtts::doctest flowtts::rapidjson flowtts::sndfile
-    Threads::Threads)
+    flowtts_build flowtts::flowtts flowtts_dependencies flowtts::doctest)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
   foreach(source IN LISTS ARGN)
     cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${PROJECT_SOURCE_DIR}" OUTPUT_VARIABLE path)
@@ -36,6 +35,7 @@ if(flowtts_unit_tests)
   if(TARGET flowtts_cli)
     target_link_libraries(flowtts_tests PRIVATE flowtts_cli)
   endif()
+  flowtts_precompile(flowtts_tests <doctest/doctest.h>)
 endif()
 if(flowtts_torch_test_sources AND TARGET flowtts_torch_objects)
   # It holds the module's own objects, so that a test reaches private classes as well.
