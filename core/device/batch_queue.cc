@@ -6,9 +6,9 @@
 namespace flowtts {
 namespace {
 
-/// More in a row would fill batches a little better and let old jobs wait longer: with batches of 64
-/// from 1,024 waiting jobs of log-normal lengths, 0 gives 87% useful length, 3 gives 93%, 31 gives
-/// 96%.
+/// More in a row would fill batches a little better and let old jobs wait longer: with batches of
+/// 64 from 1,024 waiting jobs of log-normal lengths, 0 gives 87% useful length, 3 gives 93%, 31
+/// gives 96%.
 constexpr int kMostPassedOver = 3;
 
 }  // namespace
@@ -108,9 +108,9 @@ BatchQueue::Choice BatchQueue::choose(const BatchLimits& limits, std::size_t old
     // The longer the longest, the smaller the room: `begin` only ever moves on.
     while (survey_[window.first_group].end <= window.begin) ++window.first_group;
     const Group& first = survey_[window.first_group];
-    const double sum = last.sum_end - first.sum_end +
-                       static_cast<double>(first.end - window.begin) *
-                           static_cast<double>(first.place->first);
+    const double sum =
+        last.sum_end - first.sum_end +
+        static_cast<double>(first.end - window.begin) * static_cast<double>(first.place->first);
     const double padded = static_cast<double>(longest) * static_cast<double>(window.count());
     window.useful = padded > 0 ? sum / padded : 1;
     window.full = window.count() == room;

@@ -92,8 +92,8 @@ class BatchQueue {
 
   struct Group {
     Groups::iterator place;
-    std::size_t end;   ///< Jobs of this length or shorter.
-    double sum_end;    ///< Their lengths.
+    std::size_t end;  ///< Jobs of this length or shorter.
+    double sum_end;   ///< Their lengths.
   };
   std::vector<Group> survey_;  ///< Of `groups_`, for one choice; kept for its memory.
 };

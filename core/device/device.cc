@@ -18,10 +18,11 @@ class HostRuntime final : public DeviceRuntime {
  public:
   Result<DeviceInfo> start(DeviceId device, std::uint64_t) override {
     if (device.kind != DeviceKind::kCpu) {
-      return Error{"no_such_device",
-                   fmt::format("the device runtime 'host' has CPU devices only, not {}: the stage's "
-                               "type declares no other runtime",
-                               device.text())};
+      return Error{
+          "no_such_device",
+          fmt::format("the device runtime 'host' has CPU devices only, not {}: the stage's "
+                      "type declares no other runtime",
+                      device.text())};
     }
     DeviceInfo info{device, "CPU", 0, 0};
     std::ifstream file("/proc/meminfo");
@@ -90,8 +91,8 @@ Result<std::shared_ptr<DeviceRuntime>> make_device_runtime(std::string_view name
   try {
     return (*factory)();
   } catch (const std::exception& exception) {
-    return Error{"no_such_runtime", fmt::format("the device runtime '{}' cannot be had: {}", name,
-                                                exception.what())};
+    return Error{"no_such_runtime",
+                 fmt::format("the device runtime '{}' cannot be had: {}", name, exception.what())};
   }
 }
 

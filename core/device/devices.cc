@@ -47,8 +47,8 @@ std::string list_gpus(std::span<const DeviceInfo> gpus) {
 Error unknown_device(std::string_view name, std::span<const DeviceInfo> gpus) {
   const std::string lower = lower_case(name);
   if (lower.starts_with("gpu") || lower.starts_with("nvidia")) {
-    return bad_device(fmt::format("unknown device '{}': GPUs are written 'cuda' (all) or 'cuda:N'; {}",
-                                  name, kAllowed));
+    return bad_device(fmt::format(
+        "unknown device '{}': GPUs are written 'cuda' (all) or 'cuda:N'; {}", name, kAllowed));
   }
   std::vector<std::string> known{"auto", "cpu", "cuda", "cpu:0"};
   for (const DeviceInfo& gpu : gpus) known.push_back(gpu.id.text());
@@ -57,10 +57,10 @@ Error unknown_device(std::string_view name, std::span<const DeviceInfo> gpus) {
 }
 
 Error no_gpu(std::string_view name) {
-  return bad_device(fmt::format(
-      "'{}' needs a GPU, and none can be used here: there is no NVIDIA driver, or "
-      "CUDA_VISIBLE_DEVICES hides every card; 'auto' and 'cpu' do without",
-      name));
+  return bad_device(
+      fmt::format("'{}' needs a GPU, and none can be used here: there is no NVIDIA driver, or "
+                  "CUDA_VISIBLE_DEVICES hides every card; 'auto' and 'cpu' do without",
+                  name));
 }
 
 /// The devices that one entry stands for.
@@ -90,16 +90,15 @@ Result<std::vector<DeviceId>> parse_entry(std::string_view name, std::span<const
   }
   if (kind == "cpu") {
     if (*index < kMostCpuDevices) return Devices{{DeviceKind::kCpu, *index}};
-    return bad_device(fmt::format("'{}': logical CPU devices are numbered 0 to {}", name,
-                                  kMostCpuDevices - 1));
+    return bad_device(
+        fmt::format("'{}': logical CPU devices are numbered 0 to {}", name, kMostCpuDevices - 1));
   }
   if (gpus.empty()) return no_gpu(name);
   const DeviceId wanted{DeviceKind::kCuda, *index};
   if (std::any_of(gpus.begin(), gpus.end(), [&](const DeviceInfo& g) { return g.id == wanted; })) {
     return Devices{wanted};
   }
-  return bad_device(
-      fmt::format("'{}' is not there; this machine has {}", name, list_gpus(gpus)));
+  return bad_device(fmt::format("'{}' is not there; this machine has {}", name, list_gpus(gpus)));
 }
 
 }  // namespace

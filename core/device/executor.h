@@ -15,15 +15,16 @@ namespace flowtts {
 /// When a lane takes a batch. All limits hold at once.
 struct BatchPolicy {
   std::size_t max_items = 64;
-  double max_wait_ms = 20;       ///< How long an item waits for company that fills its batch.
-  std::size_t max_length = 0;    ///< Items × longest length, in the stage's own unit; 0: no limit.
-                                 ///< An item that is longer runs alone.
+  double max_wait_ms = 20;     ///< How long an item waits for company that fills its batch.
+  std::size_t max_length = 0;  ///< Items × longest length, in the stage's own unit; 0: no limit.
+                               ///< An item that is longer runs alone.
 };
 
 /// A device stage as the plan has it.
 struct DeviceStagePlan {
   std::string id;
-  const AnyStage* prototype = nullptr;  ///< Configured; copied once a device. Outlives the executor.
+  const AnyStage* prototype =
+      nullptr;  ///< Configured; copied once a device. Outlives the executor.
   std::string runtime = "host";
   std::vector<DeviceId> devices;
   int lanes = 0;  ///< A device; 0 chooses: the cores divided by the run's CPU devices, 2 for a GPU.
@@ -60,8 +61,8 @@ struct DeviceUse {
 /// that is bucketed by length, so that a fast device never waits for a slow one.
 ///
 /// Lifecycle: construct, `start` once, `submit` as often as wanted from any thread, `stop`. The
-/// destructor stops. `submit`, `flush`, `cancel` and what only reads may come from any thread at any
-/// time; jobs that come before `start` wait for it.
+/// destructor stops. `submit`, `flush`, `cancel` and what only reads may come from any thread at
+/// any time; jobs that come before `start` wait for it.
 ///
 /// Batches: see BatchQueue. A full batch is taken as soon as a lane is free; one that is not full
 /// when an item has waited for `max_wait_ms`, or after `flush`. An item is in the fourth batch at
@@ -72,13 +73,13 @@ struct DeviceUse {
 /// that has not begun, and every later one, is done with the Error "cancelled".
 ///
 /// Errors: a stage's exception is an Error of its batch ("exception", or for std::bad_alloc the
-/// retryable "out_of_memory"), and a batch of several items that fails so is run again item by item,
-/// so that one bad item fails alone; what the stage held is gone by then. A result of the wrong
-/// number of items is the Error "wrong_result_count" of each. Errors that the stage returns, fatal
-/// ones among them, go to `done` as they are: it is the caller who cancels.
+/// retryable "out_of_memory"), and a batch of several items that fails so is run again item by
+/// item, so that one bad item fails alone; what the stage held is gone by then. A result of the
+/// wrong number of items is the Error "wrong_result_count" of each. Errors that the stage returns,
+/// fatal ones among them, go to `done` as they are: it is the caller who cancels.
 ///
-/// Devices: lane 0 of a device starts it, binds and loads; the other lanes bind after that. The last
-/// lane destroys the stage's copy, on its thread and before its binding.
+/// Devices: lane 0 of a device starts it, binds and loads; the other lanes bind after that. The
+/// last lane destroys the stage's copy, on its thread and before its binding.
 class DeviceExecutor {
  public:
   explicit DeviceExecutor(std::vector<DeviceStagePlan> stages);
@@ -102,8 +103,8 @@ class DeviceExecutor {
   /// that a batch being run again item by item is cut short. A `start` under way ends early.
   void cancel();
 
-  /// Cancels what is still queued (nothing, where the caller has waited for its jobs), waits for the
-  /// jobs on the lanes and ends all threads. Not from `done`.
+  /// Cancels what is still queued (nothing, where the caller has waited for its jobs), waits for
+  /// the jobs on the lanes and ends all threads. Not from `done`.
   void stop();
 
   std::size_t queued(std::size_t stage) const;

@@ -58,8 +58,9 @@ void DeviceLanes::start(const std::shared_ptr<StartGate>& gate, std::size_t firs
       lane.thread = std::thread([this, &lane, gate, number] { run(lane, *gate, number); });
     } catch (const std::system_error& failure) {
       if (i == 0) publish(nullptr);
-      gate->arrive(number, located(Error{"no_thread", fmt::format("lane {} cannot have a thread: {}",
-                                                                  i, failure.what())}));
+      gate->arrive(number,
+                   located(Error{"no_thread", fmt::format("lane {} cannot have a thread: {}", i,
+                                                          failure.what())}));
     }
   }
 }
@@ -181,8 +182,7 @@ std::optional<DeviceExecutor::Running> DeviceLanes::oldest_running(Clock::time_p
 }
 
 Error DeviceLanes::located(Error error) const {
-  error.message =
-      fmt::format("stage '{}' on {}: {}", plan_.id, device_.id().text(), error.message);
+  error.message = fmt::format("stage '{}' on {}: {}", plan_.id, device_.id().text(), error.message);
   return error;
 }
 

@@ -19,8 +19,9 @@ namespace flowtts {
 
 /// One device stage on one device: its loaded copy, and the lanes that run it.
 ///
-/// Lane 0's thread starts the device, binds and loads; the other lanes bind once it has loaded. Each
-/// lane holds the copy, so that the last one destroys it, on a thread where the device is bound.
+/// Lane 0's thread starts the device, binds and loads; the other lanes bind once it has loaded.
+/// Each lane holds the copy, so that the last one destroys it, on a thread where the device is
+/// bound.
 class DeviceLanes {
  public:
   using Clock = std::chrono::steady_clock;
@@ -71,7 +72,7 @@ class DeviceLanes {
   mutable std::mutex mutex_;
   std::condition_variable published_changed_;
   bool published_ = false;
-  std::shared_ptr<const AnyStage> copy_;     ///< Null where loading failed.
+  std::shared_ptr<const AnyStage> copy_;    ///< Null where loading failed.
   std::shared_ptr<DeviceRuntime> runtime_;  ///< Once the device has started.
   DeviceUse use_;
 };

@@ -19,8 +19,8 @@ std::vector<NvmlGpu> list_nvml_gpus();
 
 /// What CUDA makes of CUDA_VISIBLE_DEVICES: the cards that a program sees, numbered from 0 as it
 /// numbers them. The variable lists indexes, or UUIDs that may be cut short as long as one card
-/// alone begins so; the list ends at the first entry that names no card; one that names a card twice
-/// hides all of them.
+/// alone begins so; the list ends at the first entry that names no card; one that names a card
+/// twice hides all of them.
 std::vector<DeviceInfo> select_visible(const std::vector<NvmlGpu>& gpus, std::string_view variable);
 
 }  // namespace flowtts

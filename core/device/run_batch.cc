@@ -65,8 +65,7 @@ BatchOutcome run_batch(const AnyStage& stage, std::span<const DeviceJob> jobs,
       outcome.results.emplace_back(*std::move(error));
     }
   }
-  outcome.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return outcome;
 }
 

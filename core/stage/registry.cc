@@ -30,14 +30,22 @@ bool named_before(const std::unique_ptr<StageType>& type, std::string_view name)
 
 std::string_view stage_kind_name(StageKind kind) {
   switch (kind) {
-    case StageKind::kSource: return "source";
-    case StageKind::kMap: return "map";
-    case StageKind::kFilter: return "filter";
-    case StageKind::kRecordFilter: return "record_filter";
-    case StageKind::kExpand: return "expand";
-    case StageKind::kGather: return "gather";
-    case StageKind::kDevice: return "device";
-    case StageKind::kSink: return "sink";
+    case StageKind::kSource:
+      return "source";
+    case StageKind::kMap:
+      return "map";
+    case StageKind::kFilter:
+      return "filter";
+    case StageKind::kRecordFilter:
+      return "record_filter";
+    case StageKind::kExpand:
+      return "expand";
+    case StageKind::kGather:
+      return "gather";
+    case StageKind::kDevice:
+      return "device";
+    case StageKind::kSink:
+      return "sink";
   }
   return "unknown";
 }

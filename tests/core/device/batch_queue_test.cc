@@ -83,14 +83,14 @@ TEST_CASE("a batch is full by items or by padded length, whichever limit comes f
       {{2, 0}, {10, 10, 10}, "0 1"},
       {{8, 30}, {10, 10, 10}, "0 1 2"},
       {{8, 39}, {10, 10, 10}, "0 1 2"},
-      {{8, 40}, {10, 10, 10}, "-"},        // A fourth would fit.
+      {{8, 40}, {10, 10, 10}, "-"},  // A fourth would fit.
       {{2, 40}, {10, 10, 10}, "0 1"},
-      {{8, 40}, {10, 20, 10}, "0 1"},      // 2 × 20, of the two of length 10 the older one.
-      {{8, 50}, {60}, "0"},                // Longer than the limit: alone, at once.
+      {{8, 40}, {10, 20, 10}, "0 1"},  // 2 × 20, of the two of length 10 the older one.
+      {{8, 50}, {60}, "0"},            // Longer than the limit: alone, at once.
       {{8, 50}, {60, 55}, "0"},
       {{8, 50}, {10, 60}, "1"},
-      {{1, 0}, {7, 3, 5}, "0"},            // Batches of one come in order of arrival.
-      {{0, 0}, {7}, "0"},                  // No limit below one item.
+      {{1, 0}, {7, 3, 5}, "0"},  // Batches of one come in order of arrival.
+      {{0, 0}, {7}, "0"},        // No limit below one item.
   };
   for (const Case& c : cases) {
     CAPTURE(c.limits.max_items);
@@ -184,7 +184,8 @@ TEST_CASE("an item that fits nobody is served within four batches once it has wa
     int batches = 0;
     bool served = false;
     while (!served) {
-      while (queue.size() < 64) push(queue, id++, 50);  // Always enough for a batch without padding.
+      while (queue.size() < 64)
+        push(queue, id++, 50);  // Always enough for a batch without padding.
       const auto batch = queue.take({8, 0}, kNow + milliseconds(20), false);
       REQUIRE(batch.has_value());
       REQUIRE(++batches <= 4);

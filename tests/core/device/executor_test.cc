@@ -1,7 +1,9 @@
 #include "core/device/executor.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -51,7 +53,8 @@ class BatchLog {
 
 }  // namespace
 
-TEST_CASE("every job is done once with its own result, whoever submits and whichever device works") {
+TEST_CASE(
+    "every job is done once with its own result, whoever submits and whichever device works") {
   constexpr int kThreads = 8;
   constexpr int kEach = 500;
   const auto stage = make_stage({});
@@ -96,12 +99,28 @@ TEST_CASE("a batch leaves as soon as it is full, and no sooner while its items m
   CHECK(executor.queued(0) == 0);
 }
 
+TEST_CASE("lanes that sleep are woken by the item that fills a batch") {
+  // The pauses let the lanes fall asleep again after each item; whether they have does not decide
+  // the test, but whoever is not woken sleeps for an hour.
+  const auto stage = make_stage({});
+  Inbox inbox;
+  DeviceExecutor executor({plan(stage, 2, 1, {3, kHour, 0})});
+  REQUIRE_FALSE(executor.start().has_value());
+  for (int id = 0; id < 30; ++id) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    executor.submit(0, inbox.job(id));
+    if (id % 3 == 2) inbox.wait_for(static_cast<std::size_t>(id) + 1);
+  }
+  CHECK(inbox.count("ok") == 30);
+}
+
 TEST_CASE("a batch that is not full leaves when its oldest item has waited") {
   const auto stage = make_stage({});
   Inbox inbox;
   DeviceExecutor executor({plan(stage, 2, 2, {64, 1, 0})});
   REQUIRE_FALSE(executor.start().has_value());
   for (int id = 0; id < 5; ++id) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
     executor.submit(0, inbox.job(id));
     inbox.wait_for(static_cast<std::size_t>(id) + 1);
   }
