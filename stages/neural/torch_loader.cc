@@ -31,10 +31,11 @@ Result<const TorchModule*> provided() {
                  true};
   }
   if (state.module->version != FLOWTTS_VERSION) {
-    return Error{"module_mismatch",
-                 fmt::format("{} belongs to FlowTTS {}, this is {}: build and install both together",
-                             kModuleFile, state.module->version, FLOWTTS_VERSION),
-                 false, true};
+    return Error{
+        "module_mismatch",
+        fmt::format("{} belongs to FlowTTS {}, this is {}: build and install both together",
+                    kModuleFile, state.module->version, FLOWTTS_VERSION),
+        false, true};
   }
   return state.module.get();
 }
@@ -48,13 +49,13 @@ struct Registration {
       if (!module.ok()) return module.error();
       return (*module)->make_runtime();
     });
-    register_voice_format("torchscript",
-                          [](const VoiceConfig& voice,
-                             DeviceId device) -> Result<std::shared_ptr<VoiceEngine>> {
-                            const auto module = load_torch_module();
-                            if (!module.ok()) return module.error();
-                            return (*module)->open_torchscript(voice, device);
-                          });
+    register_voice_format(
+        "torchscript",
+        [](const VoiceConfig& voice, DeviceId device) -> Result<std::shared_ptr<VoiceEngine>> {
+          const auto module = load_torch_module();
+          if (!module.ok()) return module.error();
+          return (*module)->open_torchscript(voice, device);
+        });
   }
 };
 const Registration kRegistration;
@@ -80,7 +81,8 @@ Result<const TorchModule*> load_torch_module() {
     if (!handle.ok()) {
       Error error = handle.error();
       error.message = fmt::format(
-          "FlowTTS's LibTorch part cannot be loaded: {}. It needs the folder of LibTorch's libraries "
+          "FlowTTS's LibTorch part cannot be loaded: {}. It needs the folder of LibTorch's "
+          "libraries "
           "(torch/lib) in LD_LIBRARY_PATH, or where it was when FlowTTS was built",
           error.message);
       return error;

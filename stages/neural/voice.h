@@ -18,8 +18,8 @@ namespace flowtts {
 /// end turns text into its tokens. A value; read-only once it has been read.
 struct VoiceConfig {
   std::string name;
-  std::string format;           ///< "torchscript", or another registered voice format.
-  std::filesystem::path model;  ///< Absolute, or relative to the working directory.
+  std::string format;             ///< "torchscript", or another registered voice format.
+  std::filesystem::path model;    ///< Absolute, or relative to the working directory.
   std::uint32_t sample_rate = 0;  ///< Of the module's audio, hertz.
   std::uint32_t hop = 0;          ///< Samples a frame; 0 for a module without frames.
   std::vector<std::string> languages;
@@ -48,8 +48,8 @@ struct VoiceInput {
   std::uint64_t seed = 0;  ///< For models that draw random numbers.
 };
 
-/// A voice's model on one device. Loaded once a device; `synthesize` is called by the device's lanes
-/// at the same time, with the device bound.
+/// A voice's model on one device. Loaded once a device; `synthesize` is called by the device's
+/// lanes at the same time, with the device bound.
 class VoiceEngine {
  public:
   virtual ~VoiceEngine() = default;

@@ -13,6 +13,7 @@
 #include "core/config/params.h"
 #include "core/config/yaml_tree.h"
 #include "stages/neural/voice.h"
+#include "stages/text/front_end.h"
 
 namespace flowtts {
 namespace {
@@ -40,41 +41,56 @@ struct VoiceFile {
 std::vector<ParamInfo> top_level_params() {
   StageSpec params;
   Spec<VoiceFile>(params)
-      .param("flowtts_voice", &VoiceFile::version, "the version of the format, 1").required()
-      .param("name", &VoiceFile::name, "what the voice is called").required()
-      .param("format", &VoiceFile::format, "how the model is stored").required()
+      .param("flowtts_voice", &VoiceFile::version, "the version of the format, 1")
+      .required()
+      .param("name", &VoiceFile::name, "what the voice is called")
+      .required()
+      .param("format", &VoiceFile::format, "how the model is stored")
+      .required()
       .one_of(voice_formats())
-      .param("model", &VoiceFile::model, "the model file, relative to the voice file").required()
-      .param("sample_rate", &VoiceFile::sample_rate, "of the model's audio").required()
-      .range(1'000, 384'000).unit("hertz")
-      .param("hop", &VoiceFile::hop, "samples a frame").range(1, 100'000).unit("samples")
+      .param("model", &VoiceFile::model, "the model file, relative to the voice file")
+      .required()
+      .param("sample_rate", &VoiceFile::sample_rate, "of the model's audio")
+      .required()
+      .range(1'000, 384'000)
+      .unit("hertz")
+      .param("hop", &VoiceFile::hop, "samples a frame")
+      .range(1, 100'000)
+      .unit("samples")
       .param("languages", &VoiceFile::languages, "what it speaks: en, de, ...")
       .param("speakers", &VoiceFile::speakers, "names; the place is the model's speaker id")
       .required()
-      .param("precision", &VoiceFile::precision, "what the model computes in").one_of({"float32"});
+      .param("precision", &VoiceFile::precision, "what the model computes in")
+      .one_of({"float32"});
   return std::move(params.params);
 }
 
 std::vector<ParamInfo> front_end_params() {
   StageSpec params;
-  Spec<VoiceFile>(params).param("type", &VoiceFile::front_end, "what turns text into tokens")
-      .required();
+  Spec<VoiceFile>(params)
+      .param("type", &VoiceFile::front_end, "what turns text into tokens")
+      .required()
+      .one_of(front_end_types());
   return std::move(params.params);
 }
 
 std::vector<ParamInfo> limits_params() {
   StageSpec params;
-  Spec<VoiceFile>(params).param("max_tokens", &VoiceFile::max_tokens,
-                                "the longest sentence that the model was made for")
-      .at_least(1).unit("tokens");
+  Spec<VoiceFile>(params)
+      .param("max_tokens", &VoiceFile::max_tokens,
+             "the longest sentence that the model was made for")
+      .at_least(1)
+      .unit("tokens");
   return std::move(params.params);
 }
 
 std::vector<ParamInfo> parts_params() {
   StageSpec params;
   Spec<VoiceFile>(params)
-      .param("plan", &VoiceFile::plan, "the method that plans durations").required()
-      .param("render", &VoiceFile::render, "the method that makes the audio").required();
+      .param("plan", &VoiceFile::plan, "the method that plans durations")
+      .required()
+      .param("render", &VoiceFile::render, "the method that makes the audio")
+      .required();
   return std::move(params.params);
 }
 
@@ -109,7 +125,7 @@ class VoiceReader {
     if (const yaml::Entry* entry = root_->find("flowtts_voice");
         entry && voice_.version != 0 && voice_.version != kFormatVersion) {
       error(entry, "unknown-version",
-            fmt::format("'flowtts_voice': this is version {}; this FlowTTS reads version {}",
+            fmt::format("voice: 'flowtts_voice': this is version {}; this FlowTTS reads version {}",
                         voice_.version, kFormatVersion));
     }
     check_names("speakers", voice_.speakers);
@@ -237,10 +253,10 @@ class ContentHash {
       XXH3_128bits_update(state_, block.data(), static_cast<std::size_t>(stream.gcount()));
     }
     if (stream.eof()) return std::nullopt;
-    return Error{"unreadable_voice",
-                 fmt::format("{} cannot be read: {}", file.string(),
-                             std::generic_category().message(errno)),
-                 false, true};
+    return Error{
+        "unreadable_voice",
+        fmt::format("{} cannot be read: {}", file.string(), std::generic_category().message(errno)),
+        false, true};
   }
 
   std::string hex() const {

@@ -10,8 +10,8 @@ namespace flowtts {
 inline constexpr const char* kCudaModuleFile = "libflowtts_cuda.so";
 inline constexpr const char* kCudaModuleEntry = "flowtts_cuda_module";
 
-/// The module's functions. Callable from any thread once LibTorch has initialised CUDA. Each says by
-/// its result whether it succeeded, and if not, why, in `reason`, cut to its size.
+/// The module's functions. Callable from any thread once LibTorch has initialised CUDA. Each says
+/// by its result whether it succeeded, and if not, why, in `reason`, cut to its size.
 struct CudaModule {
   std::size_t struct_size;
   const char* version;  ///< Of the FlowTTS that it was built with.

@@ -9,16 +9,16 @@ namespace {
 constexpr std::size_t kLongestMessage = 500;
 
 constexpr std::array<std::string_view, 5> kOutOfMemory{
-    "out of memory",                // CUDA's allocator, and cudaErrorMemoryAllocation
-    "can't allocate memory",        // LibTorch's allocator for the host
-    "CUBLAS_STATUS_ALLOC_FAILED",   // the libraries' own workspaces
+    "out of memory",               // CUDA's allocator, and cudaErrorMemoryAllocation
+    "can't allocate memory",       // LibTorch's allocator for the host
+    "CUBLAS_STATUS_ALLOC_FAILED",  // the libraries' own workspaces
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
 };
 
 /// After these the device's context refuses every further call (CUDA calls them sticky).
 constexpr std::array<std::string_view, 6> kDeviceLost{
-    "device-side assert", "illegal memory access", "illegal instruction",
+    "device-side assert", "illegal memory access",      "illegal instruction",
     "misaligned address", "unspecified launch failure", "uncorrectable ECC",
 };
 

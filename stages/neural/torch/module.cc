@@ -9,8 +9,11 @@ namespace {
 struct Provision {
   Provision() {
     provide_torch_module(
-        {FLOWTTS_VERSION, [] { return Result<std::shared_ptr<DeviceRuntime>>(make_torch_runtime()); },
-         [](const VoiceConfig& voice, DeviceId device) { return open_torchscript(voice, device); }});
+        {FLOWTTS_VERSION,
+         [] { return Result<std::shared_ptr<DeviceRuntime>>(make_torch_runtime()); },
+         [](const VoiceConfig& voice, DeviceId device) {
+           return open_torchscript(voice, device);
+         }});
   }
 };
 const Provision kProvision;

@@ -22,7 +22,8 @@ std::vector<Expected> expected_methods(const VoiceConfig& voice) {
   return {{voice.plan_method, 4, true}, {voice.render_method, 6, false}};
 }
 
-std::optional<std::string> check_method(const torch::jit::Method& method, const Expected& expected) {
+std::optional<std::string> check_method(const torch::jit::Method& method,
+                                        const Expected& expected) {
   const auto& arguments = method.function().getSchema().arguments();
   const std::size_t count = arguments.size() - 1;  // the first is the module itself
   if (count == expected.arguments) return std::nullopt;

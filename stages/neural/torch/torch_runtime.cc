@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -31,8 +32,8 @@ namespace flowtts {
 namespace {
 
 Error unavailable(DeviceId device, std::string_view reason) {
-  return Error{"device_unavailable", c10::str(device.text(), " cannot be used: ", reason),
-               false, true};
+  return Error{"device_unavailable", c10::str(device.text(), " cannot be used: ", reason), false,
+               true};
 }
 
 /// Loads libtorch_cuda, once for the process. Nothing where it is there.
@@ -57,16 +58,18 @@ Result<const CudaModule*> load_cuda_module() {
   if (!module || module->struct_size != sizeof(CudaModule) ||
       std::string_view(module->version) != FLOWTTS_VERSION) {
     return Error{"module_mismatch",
-                 c10::str(kCudaModuleFile, " belongs to another FlowTTS than this ", FLOWTTS_VERSION,
-                          ": build and install both together"),
+                 c10::str(kCudaModuleFile, " belongs to another FlowTTS than this ",
+                          FLOWTTS_VERSION, ": build and install both together"),
                  false, true};
   }
   return module;
 }
 
-/// One segment that grows instead of many of different sizes: batches of ever new shapes would leave
-/// gaps between them. A setting of the user's own is left alone.
+/// One segment that grows instead of many of different sizes: batches of ever new shapes would
+/// leave gaps between them. A setting of the user's own is left alone.
 void choose_allocator() {
+  static bool chosen = false;
+  if (std::exchange(chosen, true)) return;
   if (std::getenv("PYTORCH_ALLOC_CONF") || std::getenv("PYTORCH_CUDA_ALLOC_CONF")) return;
   c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
 }
@@ -111,7 +114,8 @@ class TorchRuntime final : public DeviceRuntime {
 
   Result<DeviceInfo> start(DeviceId device, std::uint64_t memory_limit_bytes) override {
     if (device.kind == DeviceKind::kCpu) return start_host(device, memory_limit_bytes);
-    const std::lock_guard lock(mutex_);
+    static std::mutex one_at_a_time;
+    const std::lock_guard lock(one_at_a_time);
     try {
       return start_gpu(device, memory_limit_bytes);
     } catch (const std::exception& exception) {
@@ -144,21 +148,23 @@ class TorchRuntime final : public DeviceRuntime {
       return unavailable(device, *reason + " (LibTorch's GPU part or a library that it needs)");
     }
     if (!at::hasCUDA()) {
-      return unavailable(device, "LibTorch was used before its GPU part was loaded, and has taken "
-                                 "note that there is none");
+      return unavailable(device,
+                         "LibTorch was used before its GPU part was loaded, and has taken "
+                         "note that there is none");
     }
-    if (!allocator_chosen_) choose_allocator();
-    allocator_chosen_ = true;
+    choose_allocator();
     at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);  // throws with the driver's reason
     const int count = c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).deviceCount();
     if (device.index >= count) {
       return unavailable(device, c10::str("LibTorch sees ", count, " GPU", count == 1 ? "" : "s",
                                           ", numbered from 0"));
     }
-    if (memory_limit_bytes > 0) {
-      if (const auto reason = limit_memory(device, memory_limit_bytes)) {
-        return unavailable(device, *reason);
-      }
+    // A limit of an earlier run in this process does not hold for one without.
+    static std::set<int> limited;
+    if (memory_limit_bytes > 0 || limited.contains(device.index)) {
+      const std::uint64_t bytes = memory_limit_bytes > 0 ? memory_limit_bytes : ~std::uint64_t{0};
+      if (const auto reason = limit_memory(device, bytes)) return unavailable(device, *reason);
+      limited.insert(device.index);
     }
     return describe(device);
   }
@@ -189,9 +195,6 @@ class TorchRuntime final : public DeviceRuntime {
     }
     return info;
   }
-
-  std::mutex mutex_;
-  bool allocator_chosen_ = false;
 };
 
 }  // namespace
@@ -206,7 +209,8 @@ at::Tensor lane_buffer(std::int64_t count) {
   TORCH_CHECK(bound_buffer != nullptr, "no GPU is bound to this thread");
   if (!bound_buffer->defined() || bound_buffer->numel() < count) {
     // Powers of two, so that a lane allocates a few times in its life: pinning is slow.
-    const auto room = std::bit_ceil(static_cast<std::uint64_t>(std::max(count, std::int64_t{1} << 20)));
+    const auto room =
+        std::bit_ceil(static_cast<std::uint64_t>(std::max(count, std::int64_t{1} << 20)));
     *bound_buffer = at::Tensor();
     *bound_buffer = at::empty({static_cast<std::int64_t>(room)},
                               at::TensorOptions().dtype(at::kFloat).pinned_memory(true));

@@ -99,7 +99,8 @@ class TorchscriptEngine final : public VoiceEngine {
   std::size_t max_batch() const override { return max_batch_; }
 
   std::vector<Row> synthesize(std::span<const VoiceInput> batch) override {
-    Call call{batch, std::vector<Row>(batch.size(), Error{"model_failed", "the sentence was left out"})};
+    Call call{batch,
+              std::vector<Row>(batch.size(), Error{"model_failed", "the sentence was left out"})};
     Places places;
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (batch[i].tokens.empty()) {
@@ -120,8 +121,8 @@ class TorchscriptEngine final : public VoiceEngine {
 
  private:
   /// Runs a batch. One that fails as a whole is run again in halves, so that a sentence that the
-  /// model cannot speak fails alone, and one that does not fit into the memory with so many does fit
-  /// with fewer.
+  /// model cannot speak fails alone, and one that does not fit into the memory with so many does
+  /// fit with fewer.
   void run(Call& call, const Places& places) {
     std::optional<Failure> failure = attempt(call, places);
     if (failure && failure->kind == FailureKind::kOutOfMemory) {
@@ -228,9 +229,8 @@ class TorchscriptEngine final : public VoiceEngine {
     if (batched_) frames = round_up(frames, kFrameStep);
     const at::Tensor only_its_length_counts =
         at::zeros({frames}, at::TensorOptions().dtype(at::kFloat).device(device_));
-    const c10::IValue audio =
-        (*render_)({parts[0], parts[1], batch.token_lengths, batch.speakers, parts[2],
-                    only_its_length_counts});
+    const c10::IValue audio = (*render_)({parts[0], parts[1], batch.token_lengths, batch.speakers,
+                                          parts[2], only_its_length_counts});
     cut_rows(call, places, *render_, audio, samples);
   }
 
@@ -259,15 +259,16 @@ class TorchscriptEngine final : public VoiceEngine {
       // TorchScript has no unsigned integers: the upper bit is left out.
       batch.seeds.mutable_data_ptr<std::int64_t>()[i] = static_cast<std::int64_t>(input.seed >> 1);
     }
-    for (at::Tensor* tensor : {&batch.tokens, &batch.token_lengths, &batch.speakers, &batch.speeds,
-                               &batch.seeds}) {
+    for (at::Tensor* tensor :
+         {&batch.tokens, &batch.token_lengths, &batch.speakers, &batch.speeds, &batch.seeds}) {
       *tensor = tensor->to(device_);
     }
     return batch;
   }
 
   std::vector<c10::IValue> arguments(const Batch& batch) const {
-    std::vector<c10::IValue> values{batch.tokens, batch.token_lengths, batch.speakers, batch.speeds};
+    std::vector<c10::IValue> values{batch.tokens, batch.token_lengths, batch.speakers,
+                                    batch.speeds};
     if (takes_seed_) values.emplace_back(batch.seeds);
     return values;
   }
@@ -284,10 +285,9 @@ class TorchscriptEngine final : public VoiceEngine {
     const float* row = host.const_data_ptr<float>();
     for (std::size_t i = 0; i < places.size(); ++i, row += room) {
       if (samples[i] < 1 || samples[i] > room) {
-        call.rows[places[i]] = Error{
-            "length_outside_tensor",
-            c10::str("the model says that the sentence has ", samples[i],
-                     " samples; its audio tensor has ", room)};
+        call.rows[places[i]] = Error{"length_outside_tensor",
+                                     c10::str("the model says that the sentence has ", samples[i],
+                                              " samples; its audio tensor has ", room)};
       } else {
         call.rows[places[i]] = std::vector<float>(row, row + samples[i]);
       }
@@ -323,9 +323,8 @@ class TorchscriptEngine final : public VoiceEngine {
       }
       list += ")";
     }
-    return {"bad_model_output",
-            c10::str("the model's method '", method.name(), "' returned ", list, "; expected is ",
-                     wanted)};
+    return {"bad_model_output", c10::str("the model's method '", method.name(), "' returned ", list,
+                                         "; expected is ", wanted)};
   }
 
   static bool has_seed(const torch::jit::Method& method) {
@@ -364,7 +363,8 @@ Result<std::shared_ptr<VoiceEngine>> open_torchscript(const VoiceConfig& voice, 
     torch::jit::Module module = torch::jit::load(voice.model.string(), where);
     module.eval();
     make_float32(module);
-    if (const auto problem = check_module(module, voice, where)) return cannot_load(voice, *problem);
+    if (const auto problem = check_module(module, voice, where))
+      return cannot_load(voice, *problem);
     if (where.is_cuda()) {  // The lanes' streams know nothing of the one that loaded.
       c10::impl::VirtualGuardImpl(where.type()).synchronizeDevice(where.index());
     }

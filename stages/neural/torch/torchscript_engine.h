@@ -25,13 +25,13 @@ struct TorchscriptOptions {
 ///     plan(tokens, token_lengths, speaker, speed) -> (h, durations, frame_lengths)
 ///     render(h, durations, token_lengths, speaker, frame_lengths, frames) -> audio
 ///
-/// tokens int64 [B, T], token_lengths int64 [B], speaker int64 [B], speed float32 [B]; audio float32
-/// [B, N], audio_lengths int64 [B] in samples, frame_lengths int64 [B] in frames of the voice's hop;
-/// `frames` [F] gives by its length how many frames to make, F >= max(frame_lengths) and N >= hop F;
-/// `h` and `durations` are any tensors. The module masks what lies beyond a sentence's length.
-/// `forward` or `plan` may take a fifth argument named `seed`, int64 [B], from which alone it draws
-/// what is random. In a batch T is padded to a multiple of 8 and F to a multiple of 32, so that the
-/// libraries' plans for a shape are found again.
+/// tokens int64 [B, T], token_lengths int64 [B], speaker int64 [B], speed float32 [B]; audio
+/// float32 [B, N], audio_lengths int64 [B] in samples, frame_lengths int64 [B] in frames of the
+/// voice's hop; `frames` [F] gives by its length how many frames to make, F >= max(frame_lengths)
+/// and N >= hop F; `h` and `durations` are any tensors. The module masks what lies beyond a
+/// sentence's length. `forward` or `plan` may take a fifth argument named `seed`, int64 [B], from
+/// which alone it draws what is random. In a batch T is padded to a multiple of 8 and F to a
+/// multiple of 32, so that the libraries' plans for a shape are found again.
 ///
 /// Errors of `synthesize`: "length_outside_tensor", "audio_too_long" (over 10 minutes),
 /// "bad_model_output" (another type or shape than above), "model_failed" (an exception, with its

@@ -1,0 +1,163 @@
+#include <flowtts/stage.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <flowtts/payloads.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "stages/neural/speakers.h"
+#include "stages/neural/voice.h"
+#include "stages/neural/voice_checks.h"
+
+namespace flowtts {
+namespace {
+
+// What the device memory is estimated from. The default voice took 1.6 GB for 128 sentences of 640
+// frames of 160 samples in float32; flite's voices speak a token in 0.07 to 0.1 s.
+constexpr double kDeviceBytesPerSample = 122;
+constexpr double kSecondsPerToken = 0.1;
+constexpr double kUsualBatch = 64;
+constexpr double kUsualMaxTokens = 400;
+
+// A character of a sentence is there as text, as what is spoken of it, and as a token of 8 bytes.
+constexpr double kBytesPerCharacter = 10;
+
+struct Synthesize final : DeviceStage<Phonemes, Audio> {
+  std::filesystem::path voice;
+  std::vector<std::string> speaker{"random"};
+  double speed = 1.0;
+
+  static void describe(Spec<Synthesize>& spec) {
+    spec.name("synthesize")
+        .summary("Speaks sentences with a neural voice, on GPUs or the CPU.")
+        .doc(
+            "The speaker is drawn for each turn from the run's seed, the record and the turn's "
+            "number, so that all sentences of a turn have one speaker and a run can be repeated. "
+            "A sentence sounds the same whatever else is in its batch; between CPU and GPU samples "
+            "differ slightly. On a CPU each sentence is a batch of its own.")
+        .param("voice", &Synthesize::voice, "The voice file.")
+        .required()
+        .example("configs/voices/default.yaml")
+        .param(
+            "speaker", &Synthesize::speaker,
+            "Who speaks: a name, a list of names to draw from, or `random` for all of the voice's "
+            "speakers.")
+        .example("[slt, rms]")
+        .param("speed", &Synthesize::speed, "How fast; 1 is the voice's own pace, 2 twice as fast.")
+        .range(0.5, 2.0)
+        .runtime("torch");
+  }
+
+  void check(Checker& checker) const {
+    const std::optional<VoiceConfig> config = check_voice(voice, checker);
+    if (!config) return;
+    const auto speakers = choose_speakers(*config, speaker);
+    if (!speakers.ok()) {
+      checker.error("speaker", speakers.error().message);
+      return;
+    }
+    std::vector<std::string> names;
+    for (const std::int64_t id : *speakers) {
+      names.push_back(config->speakers[static_cast<std::size_t>(id)]);
+    }
+    checker.note(fmt::format("voice {} ({}), {} Hz, {}: {}", config->name, config->format,
+                             config->sample_rate, names.size() == 1 ? "speaker" : "speakers",
+                             fmt::join(names, ", ")));
+    checker.device_bytes(estimate_device_bytes(*config));
+  }
+
+  std::optional<Error> open(const RunContext&) {
+    Result<VoiceConfig> config = read_voice(voice, /*hash=*/true);
+    if (!config.ok()) return config.error();
+    auto speakers = choose_speakers(*config, speaker);
+    if (!speakers.ok()) return speakers.error();
+    config_ = std::make_shared<const VoiceConfig>(std::move(config).value());
+    speakers_ = std::move(speakers).value();
+    return std::nullopt;
+  }
+
+  /// The gate's bounds are those of one long word and of one letter; between them, in the geometric
+  /// mean, lies more than prose takes.
+  double growth() const {
+    const Result<VoiceConfig> config = read_voice(voice, /*hash=*/false);
+    if (!config.ok() || config->max_seconds_per_character <= 0) return 1000;
+    const double seconds =
+        std::sqrt(config->min_seconds_per_character * config->max_seconds_per_character) / speed;
+    return seconds * config->sample_rate * sizeof(float) / kBytesPerCharacter;
+  }
+
+  std::optional<Error> load(DeviceContext& device) {
+    auto engine = open_voice(*config_, device.device());
+    if (!engine.ok()) return engine.error();
+    engine_ = std::move(engine).value();
+    return std::nullopt;
+  }
+
+  std::size_t length(const Phonemes& phonemes) const { return phonemes.tokens.size(); }
+
+  std::size_t max_batch(DeviceId device) const {
+    if (engine_) return engine_->max_batch();
+    return device.kind == DeviceKind::kCpu ? 1 : 0;
+  }
+
+  std::vector<Result<Audio>> process_batch(std::span<const BatchItem<Phonemes>> items,
+                                           DeviceContext&) const {
+    std::vector<VoiceInput> inputs;
+    inputs.reserve(items.size());
+    for (const auto& [phonemes, item] : items) {
+      const Sentence& sentence = phonemes.sentence;
+      const std::uint64_t place = std::uint64_t{sentence.turn} << 32U | sentence.index;
+      inputs.push_back({phonemes.tokens, draw_speaker(speakers_, item, sentence.turn), speed,
+                        item.draw("synthesis", place)});
+    }
+    std::vector<Result<std::vector<float>>> spoken = engine_->synthesize(inputs);
+    std::vector<Result<Audio>> results;
+    results.reserve(items.size());
+    for (std::size_t i = 0; i < spoken.size(); ++i) {
+      if (spoken[i].ok()) {
+        results.emplace_back(make_audio(items[i].payload, inputs[i], std::move(spoken[i]).value()));
+      } else {
+        results.emplace_back(spoken[i].error());
+      }
+    }
+    return results;
+  }
+
+ private:
+  Audio make_audio(const Phonemes& phonemes, const VoiceInput& input,
+                   std::vector<float> samples) const {
+    Speech speech;
+    speech.sentence = phonemes.sentence;
+    speech.speaker = config_->speakers[static_cast<std::size_t>(input.speaker)];
+    speech.seed = input.seed;
+    speech.voice = config_->label();
+    return {std::move(samples), config_->sample_rate,
+            std::make_shared<const Speech>(std::move(speech))};
+  }
+
+  /// Weights, which may be stored in half precision, and the working memory of a usual batch of the
+  /// longest sentences.
+  std::uint64_t estimate_device_bytes(const VoiceConfig& config) const {
+    std::error_code ignored;
+    const auto stored = static_cast<double>(std::filesystem::file_size(config.model, ignored));
+    const double tokens =
+        config.max_tokens > 0 ? static_cast<double>(config.max_tokens) : kUsualMaxTokens;
+    const double samples = tokens * kSecondsPerToken / speed * config.sample_rate;
+    return static_cast<std::uint64_t>(2 * stored + kUsualBatch * samples * kDeviceBytesPerSample);
+  }
+
+  std::shared_ptr<const VoiceConfig> config_;
+  std::vector<std::int64_t> speakers_;
+  std::shared_ptr<VoiceEngine> engine_;
+};
+
+FLOWTTS_STAGE(Synthesize)
+
+}  // namespace
+}  // namespace flowtts

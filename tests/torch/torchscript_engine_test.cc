@@ -1,0 +1,520 @@
+#include "stages/neural/torch/torchscript_engine.h"
+
+#include <cmath>
+#include <fstream>
+#include <thread>
+
+#include <doctest/doctest.h>
+#include <torch/script.h>
+
+#include "tests/torch/models.h"
+
+using flowtts::DeviceId;
+using flowtts::Error;
+using flowtts::Result;
+using flowtts::VoiceEngine;
+using flowtts::VoiceInput;
+using flowtts::testing::TinyVoice;
+
+namespace {
+
+using Samples = std::vector<float>;
+using Rows = std::vector<Result<Samples>>;
+using Lists = std::vector<std::vector<std::int64_t>>;
+
+std::shared_ptr<VoiceEngine> open(const flowtts::VoiceConfig& voice, bool batched = false) {
+  auto engine = flowtts::open_torchscript(voice, DeviceId{}, {.batched = batched, .max_batch = 64});
+  if (!engine.ok()) FAIL(engine.error().message);
+  return std::move(engine).value();
+}
+
+std::string refusal(const flowtts::VoiceConfig& voice) {
+  const auto engine = flowtts::open_torchscript(voice, DeviceId{});
+  REQUIRE(engine.is_error());
+  CHECK(engine.error().code == "voice_not_loaded");
+  CHECK(engine.error().fatal);
+  return engine.error().message;
+}
+
+/// Inputs and the tokens that they refer to; the i-th has the speaker i mod 2 and the seed i.
+struct Sentences {
+  Lists tokens;
+  std::vector<VoiceInput> inputs;
+
+  explicit Sentences(Lists all) : tokens(std::move(all)) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      inputs.push_back({tokens[i], static_cast<std::int64_t>(i % 2), 1.0, i});
+    }
+  }
+};
+
+Samples require_samples(const Result<Samples>& row) {
+  if (row.is_error()) FAIL(row.error().message);
+  return row.value();
+}
+
+/// The default voice's module called without the engine: alone, through `forward`.
+Samples call_directly(torch::jit::Module& module, const VoiceInput& input) {
+  const auto count = static_cast<std::int64_t>(input.tokens.size());
+  const at::Tensor tokens =
+      torch::tensor(std::vector<std::int64_t>(input.tokens.begin(), input.tokens.end()));
+  const auto made =
+      module.forward({tokens.unsqueeze(0), torch::tensor({count}), torch::tensor({input.speaker}),
+                      torch::tensor({static_cast<float>(input.speed)})});
+  const at::Tensor audio = made.toTupleRef().elements()[0].toTensor().contiguous();
+  const auto length = made.toTupleRef().elements()[1].toTensor().item<std::int64_t>();
+  return {audio.const_data_ptr<float>(), audio.const_data_ptr<float>() + length};
+}
+
+// Says each token's value in 10 samples.
+constexpr const char* kEcho = R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    audio = tokens.to(torch.float).repeat_interleave(10, 1)
+    return audio, token_lengths * 10
+)";
+
+constexpr const char* kEchoInTwoParts = R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return tokens.to(torch.float), speed, token_lengths
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    audio = torch.zeros([h.size(0), frames.size(0)])
+    count = min(h.size(1), frames.size(0))
+    audio[:, :count] = h[:, :count]
+    return audio.repeat_interleave(10, 1)
+)";
+
+}  // namespace
+
+TEST_CASE("The default voice gives the bits of its own module, alone and in any company") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const flowtts::VoiceConfig voice = flowtts::testing::default_voice();
+  const auto engine = open(voice);
+  CHECK(engine->max_batch() == 1);
+
+  torch::jit::Module module = torch::jit::load(voice.model.string());
+  module.to(at::kFloat);
+  module.eval();
+
+  Lists tokens;
+  for (const std::size_t count : {5, 23, 40, 12, 67}) {
+    tokens.push_back(flowtts::testing::sentence_tokens(count, static_cast<std::uint32_t>(count)));
+  }
+  std::vector<VoiceInput> inputs;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    inputs.push_back({tokens[i], static_cast<std::int64_t>(i % 4), i == 2 ? 1.5 : 1.0, 7});
+  }
+  const Rows rows = engine->synthesize(inputs);
+  REQUIRE(rows.size() == inputs.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Samples samples = require_samples(rows[i]);
+    const Samples direct = call_directly(module, inputs[i]);
+    CHECK(samples.size() == direct.size());
+    CHECK(samples == direct);
+    CHECK(samples.size() % voice.hop == 0);
+    CHECK(require_samples(engine->synthesize({&inputs[i], 1}).front()) == samples);
+  }
+}
+
+TEST_CASE("Two lanes that speak at the same time give the bits of one") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const auto engine = open(flowtts::testing::default_voice());
+  const auto tokens = flowtts::testing::sentence_tokens(30, 4);
+  const VoiceInput input{tokens, 1, 1.0, 0};
+  const Samples alone = require_samples(engine->synthesize({&input, 1}).front());
+
+  std::vector<Samples> spoken(2);
+  std::vector<std::thread> lanes;
+  for (Samples& samples : spoken) {
+    lanes.emplace_back([&engine, &input, &samples] {
+      const auto lane = flowtts::testing::bind_cpu();
+      for (int i = 0; i < 4; ++i) {
+        const Rows rows = engine->synthesize({&input, 1});
+        if (rows.front().ok()) samples = rows.front().value();
+      }
+    });
+  }
+  for (std::thread& lane : lanes) lane.join();
+  CHECK(spoken[0] == alone);
+  CHECK(spoken[1] == alone);
+}
+
+TEST_CASE("Twice the speed is about half the length") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const auto engine = open(flowtts::testing::default_voice());
+  const auto tokens = flowtts::testing::sentence_tokens(40, 9);
+  const VoiceInput inputs[] = {{tokens, 0, 1.0, 0}, {tokens, 0, 2.0, 0}};
+  const Rows rows = engine->synthesize(inputs);
+  const double ratio = static_cast<double>(require_samples(rows[0]).size()) /
+                       static_cast<double>(require_samples(rows[1]).size());
+  CHECK(ratio == doctest::Approx(2.0).epsilon(0.05));
+}
+
+TEST_CASE("In a batch each row is cut at its own length") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const char* source = nullptr;
+  SUBCASE("in one part") { source = kEcho; }
+  SUBCASE("in two parts") { source = kEchoInTwoParts; }
+  const TinyVoice voice(source);
+  const Sentences sentences({{3}, {1, 2, 3}, {7, 8}, {4, 4, 4, 4, 4, 4, 4, 4, 4}});
+  const auto engine = open(voice.config(), /*batched=*/true);
+  CHECK(engine->max_batch() == 64);
+  const Rows rows = engine->synthesize(sentences.inputs);
+  REQUIRE(rows.size() == 4);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Samples expected;
+    for (const std::int64_t token : sentences.tokens[i]) {
+      expected.insert(expected.end(), 10, static_cast<float>(token));
+    }
+    CHECK(require_samples(rows[i]) == expected);
+  }
+}
+
+TEST_CASE("A call of more than fits into a batch is spoken in several") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    assert not (tokens.size(0) > 3), "too many"
+    return tokens.to(torch.float), token_lengths
+)");
+  auto engine = flowtts::open_torchscript(voice.config(), {}, {.batched = true, .max_batch = 3});
+  REQUIRE(engine.ok());
+  const Sentences sentences({{1}, {2}, {3}, {4}, {5}, {6}, {7}});
+  const Rows rows = (*engine)->synthesize(sentences.inputs);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    CHECK(require_samples(rows[i]) == Samples{static_cast<float>(i + 1)});
+  }
+}
+
+TEST_CASE("In a batch tokens are padded to a multiple of 8 and frames to a multiple of 32") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return tokens, tokens, token_lengths
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    audio = torch.zeros([h.size(0), frames.size(0) * 10])
+    audio[:, 0] = float(h.size(1))
+    audio[:, 1] = float(frames.size(0))
+    return audio
+)");
+  const Sentences sentences({{1, 2, 3, 4, 5, 6, 7, 8, 9}, {1}});
+  bool batched = false;
+  float tokens = 9, frames = 9;
+  SUBCASE("several at once") { batched = true, tokens = 16, frames = 32; }
+  SUBCASE("but not alone") {}
+  const Rows rows = open(voice.config(), batched)->synthesize(sentences.inputs);
+  const Samples samples = require_samples(rows[0]);
+  CHECK(samples.size() == 90);
+  CHECK(samples[0] == tokens);
+  CHECK(samples[1] == frames);
+}
+
+TEST_CASE("Speaker, speed and seed reach the model, the seed where it asks for one") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(R"(
+def forward(self, tokens, token_lengths, speaker, speed, seed):
+    return torch.stack([speaker.to(torch.float), speed, seed.to(torch.float)], 1), token_lengths * 3
+)");
+  const std::vector<std::int64_t> tokens{1};
+  const VoiceInput input{tokens, 1, 1.25, 84};
+  CHECK(require_samples(open(voice.config())->synthesize({&input, 1}).front()) ==
+        Samples{1, 1.25F, 42});
+}
+
+TEST_CASE("Samples that are not numbers are passed on as they are") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.full([tokens.size(0), 4], float('nan')), token_lengths * 4
+)");
+  const Sentences sentences(Lists{{1}});
+  const Samples samples =
+      require_samples(open(voice.config())->synthesize(sentences.inputs).front());
+  REQUIRE(samples.size() == 4);
+  CHECK(std::isnan(samples[3]));
+}
+
+TEST_CASE("What a module returns is checked, and the item told what was wrong with it") {
+  struct Case {
+    const char* name;
+    const char* source;
+    const char* code;
+    const char* message;
+  };
+  static const Case kCases[] = {
+      {"longer than its tensor", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([1, 20]), torch.full([1], 21, dtype=torch.long)
+)",
+       "length_outside_tensor",
+       "the model says that the sentence has 21 samples; its audio tensor has 20"},
+      {"no samples", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([1, 20]), torch.zeros([1], dtype=torch.long)
+)",
+       "length_outside_tensor",
+       "the model says that the sentence has 0 samples; its audio tensor has 20"},
+      {"a negative length", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([1, 20]), torch.full([1], -1, dtype=torch.long)
+)",
+       "length_outside_tensor",
+       "the model says that the sentence has -1 samples; its audio tensor has 20"},
+      {"another type", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([1, 20], dtype=torch.double), token_lengths
+)",
+       "bad_model_output",
+       "the model's method 'forward' returned Double [1, 20]; expected is audio float32 [B, N]"},
+      {"another shape", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([20]), token_lengths
+)",
+       "bad_model_output",
+       "the model's method 'forward' returned Float [20]; expected is audio float32 [B, N]"},
+      {"audio of another batch", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([2, 20]), token_lengths
+)",
+       "bad_model_output",
+       "the model's method 'forward' returned Float [2, 20]; expected is audio float32 [B, N]"},
+      {"lengths of another type", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([1, 20]), token_lengths.to(torch.int)
+)",
+       "bad_model_output",
+       "the model's method 'forward' returned (Float [1, 20], Int [1]); expected is (audio, int64 "
+       "[B] "
+       "audio_lengths)"},
+      {"no tuple", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([1, 20])
+)",
+       "bad_model_output",
+       "the model's method 'forward' returned Float [1, 20]; expected is (audio, int64 [B] "
+       "audio_lengths)"},
+      {"something else", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return 3
+)",
+       "bad_model_output",
+       "the model's method 'forward' returned Int; expected is (audio, int64 [B] audio_lengths)"},
+      {"an exception", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    assert token_lengths.size(0) == 0, "the vowel is missing"
+    return tokens, token_lengths
+)",
+       "model_failed", "AssertionError: the vowel is missing"},
+      {"an operation that fails", R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return torch.zeros([3]).view([tokens.size(0) + 1]), token_lengths
+)",
+       "model_failed", "shape '[2]' is invalid for input of size 3"},
+      {"a plan of nothing", R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return tokens, tokens, token_lengths * 0
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    return torch.zeros([1, 20])
+)",
+       "length_outside_tensor", "the model says that the sentence has 0 samples"},
+      {"a plan of two hours", R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return tokens, tokens, token_lengths * 720000
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    return torch.zeros([1, frames.size(0) * 10])
+)",
+       "audio_too_long",
+       "the model says that the sentence has 7200000 samples; the most is 600000, 600 s"},
+      {"a plan in two pieces", R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return token_lengths, token_lengths
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    return torch.zeros([1, 20])
+)",
+       "bad_model_output",
+       "the model's method 'plan' returned (Long [1], Long [1]); expected is (h, durations, int64 "
+       "[B] frame_lengths)"},
+      {"fewer samples than frames", R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return tokens, tokens, token_lengths * 3
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    return torch.zeros([1, 20])
+)",
+       "length_outside_tensor",
+       "the model says that the sentence has 30 samples; its audio tensor has 20"},
+  };
+  const auto binding = flowtts::testing::bind_cpu();
+  const Sentences sentences(Lists{{1}});
+  for (const Case& each : kCases) {
+    INFO(std::string(each.name));
+    const TinyVoice voice(each.source);
+    for (const bool batched : {false, true}) {
+      const Rows rows = open(voice.config(), batched)->synthesize(sentences.inputs);
+      REQUIRE(rows.size() == 1);
+      REQUIRE(rows[0].is_error());
+      CHECK(rows[0].error().code == each.code);
+      CHECK(rows[0].error().message == std::string(each.message));
+      CHECK_FALSE(rows[0].error().fatal);
+    }
+  }
+}
+
+TEST_CASE("A sentence without tokens is an error of its own") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(kEcho);
+  const Sentences sentences({{}, {5}});
+  for (const bool batched : {false, true}) {
+    const Rows rows = open(voice.config(), batched)->synthesize(sentences.inputs);
+    REQUIRE(rows[0].is_error());
+    CHECK(rows[0].error().code == "empty_input");
+    CHECK(require_samples(rows[1]).size() == 10);
+  }
+}
+
+TEST_CASE("One sentence that the model cannot speak fails alone in its batch") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice throws(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    assert not (bool((tokens == 13).any())), "thirteen"
+    return tokens.to(torch.float), token_lengths
+)");
+  const TinyVoice overruns(R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return tokens, tokens, torch.where(tokens[:, 0] == 13, 999999999, 1)
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    return h[:, :1].to(torch.float).repeat_interleave(frames.size(0) * 10, 1)
+)");
+  const Sentences sentences({{1}, {2}, {13}, {4}, {5}});
+  for (const TinyVoice* voice : {&throws, &overruns}) {
+    const Rows rows = open(voice->config(), /*batched=*/true)->synthesize(sentences.inputs);
+    REQUIRE(rows.size() == 5);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (i == 2) {
+        CHECK(rows[i].is_error());
+      } else {
+        CHECK(require_samples(rows[i]).front() == static_cast<float>(i + 1));
+      }
+    }
+  }
+}
+
+TEST_CASE("A batch that does not fit into the memory is halved until it does") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    assert not (tokens.size(0) > 2), "CUDA out of memory. Tried to allocate 2.00 GiB."
+    return tokens.to(torch.float), token_lengths
+)");
+  const Sentences sentences({{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}});
+  const Rows rows = open(voice.config(), /*batched=*/true)->synthesize(sentences.inputs);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    CHECK(require_samples(rows[i]) == Samples{static_cast<float>(i + 1)});
+  }
+}
+
+TEST_CASE("A sentence that does not fit into the memory alone fails, and may be tried again") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    assert not (bool((tokens == 13).any())), "CUDA out of memory. Tried to allocate 2.00 GiB."
+    return tokens.to(torch.float), token_lengths
+)");
+  const Sentences sentences({{1}, {13}, {3}});
+  for (const bool batched : {false, true}) {
+    const Rows rows = open(voice.config(), batched)->synthesize(sentences.inputs);
+    CHECK(rows[0].ok());
+    REQUIRE(rows[1].is_error());
+    CHECK(rows[1].error().code == "out_of_memory");
+    CHECK(rows[1].error().retryable);
+    CHECK_FALSE(rows[1].error().fatal);
+    CHECK(rows[1].error().message ==
+          "AssertionError: CUDA out of memory. Tried to allocate 2.00 GiB.");
+    CHECK(rows[2].ok());
+  }
+}
+
+TEST_CASE("A lost device ends the run at once, without another try") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    assert token_lengths.size(0) == 0, "CUDA error: device-side assert triggered"
+    return tokens, token_lengths
+)");
+  const Sentences sentences({{1}, {2}});
+  const Rows rows = open(voice.config(), /*batched=*/true)->synthesize(sentences.inputs);
+  for (const Result<Samples>& row : rows) {
+    REQUIRE(row.is_error());
+    CHECK(row.error().code == "device_lost");
+    CHECK(row.error().fatal);
+  }
+}
+
+TEST_CASE("A module that is not the voice's model is refused when it is loaded") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice echo(kEcho);
+
+  flowtts::VoiceConfig voice = echo.config();
+  SUBCASE("no file") {
+    voice.model = "/nowhere/tiny.pt";
+    const std::string message = refusal(voice);
+    CHECK(message.starts_with("voice 'tiny': /nowhere/tiny.pt: "));
+    CHECK(message.find('\n') == std::string::npos);
+  }
+  SUBCASE("not TorchScript") {
+    std::ofstream(voice.model) << "this is no archive";
+    CHECK(refusal(voice).starts_with("voice 'tiny': "));
+  }
+  SUBCASE("a missing method") {
+    voice.plan_method = "plan";
+    voice.render_method = "render";
+    CHECK(refusal(voice).ends_with("tiny.pt: the module has no method 'plan'"));
+  }
+  SUBCASE("too few arguments") {
+    const TinyVoice short_of_one(
+        "def forward(self, tokens, token_lengths, speaker):\n    return tokens, token_lengths\n");
+    CHECK(
+        refusal(short_of_one.config())
+            .ends_with("the method 'forward' takes 3 arguments; expected are 4, or one more named "
+                       "'seed'"));
+  }
+  SUBCASE("a fifth argument that is no seed") {
+    const TinyVoice pitch(
+        "def forward(self, tokens, token_lengths, speaker, speed, pitch):\n"
+        "    return tokens, token_lengths\n");
+    CHECK(refusal(pitch.config()).find("takes 5 arguments") != std::string::npos);
+  }
+  SUBCASE("the number of a GPU in its code") {
+    const TinyVoice traced(R"(
+def helper(self, n: int):
+    return torch.zeros([n], device=torch.device("cuda:3"))
+def forward(self, tokens, token_lengths, speaker, speed):
+    audio = tokens.to(torch.float)
+    if audio.size(0) > 1:
+        audio = audio + self.helper(1)
+    return audio, token_lengths
+)");
+    CHECK(
+        refusal(traced.config())
+            .find("the code of 'forward' names the device cuda:3, as tracing leaves it, so that it "
+                  "cannot run on cpu") != std::string::npos);
+  }
+}
+
+TEST_CASE("Weights stored in half precision are float32 once loaded, integers stay integers") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const flowtts::testing::TempFolder folder;
+  torch::jit::Module module("Half");
+  module.register_buffer("gain", torch::full({1}, 0.5, torch::kHalf));
+  module.register_buffer("shift", torch::full({1}, 3, torch::kLong));
+  module.define(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    assert not (self.shift.dtype != 4), "the integers were converted"
+    return (tokens + self.shift).to(self.gain.dtype) * self.gain, token_lengths
+)");
+  flowtts::VoiceConfig voice;
+  voice.name = "half";
+  voice.sample_rate = 1000;
+  voice.model = folder.path() / "half.pt";
+  module.save(voice.model.string());
+  const Sentences sentences(Lists{{5}});
+  CHECK(require_samples(open(voice)->synthesize(sentences.inputs).front()) == Samples{4});
+}
