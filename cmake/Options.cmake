@@ -42,8 +42,8 @@ target_compile_definitions(flowtts_build INTERFACE FLOWTTS_VERSION="${PROJECT_VE
 target_compile_options(flowtts_build INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${FLOWTTS_WERROR}>>:-Werror>
-  # GCC 12 and 13 warn of it inside std::variant and std::optional, where it is not so.
-  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized>
+  # GCC 12 and 13 warn of these inside std::variant, std::optional and std::string where it is not so.
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread;-Wno-restrict>
   # Lets ccache work with GCC's precompiled headers.
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fpch-preprocess>)
 if(FLOWTTS_SANITIZE)
