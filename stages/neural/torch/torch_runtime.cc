@@ -78,6 +78,24 @@ c10::DeviceIndex torch_index(DeviceId device) {
   return static_cast<c10::DeviceIndex>(device.index);
 }
 
+/// The library prints nothing. What LibTorch would warn of (a setting's newer name, a slower
+/// kernel) is not about anything that a user of FlowTTS could change.
+class QuietWarnings {
+ public:
+  QuietWarnings() : guard_(&handler()) {}
+
+ private:
+  struct Ignore final : c10::WarningHandler {
+    void process(const c10::Warning&) override {}
+  };
+  static Ignore& handler() {
+    static Ignore ignore;
+    return ignore;
+  }
+
+  c10::WarningUtils::WarningHandlerGuard guard_;  // of this thread
+};
+
 /// Pinned host memory of the lane on this thread; null where none is bound to a GPU.
 thread_local at::Tensor* bound_buffer = nullptr;
 
@@ -93,9 +111,25 @@ class TorchLane final : public LaneBinding {
     stream_.emplace(guard.getStreamFromGlobalPool(gpu));
     bound_buffer = &buffer_;
   }
-  ~TorchLane() override { bound_buffer = nullptr; }
+  ~TorchLane() override {
+    bound_buffer = nullptr;
+    // Pinned memory is given back through CUDA, which throws, here in a destructor, where the GPU
+    // is lost. Then it stays until the process ends.
+    if (stream_ && !answers()) static_cast<void>(new at::Tensor(std::move(buffer_)));
+  }
 
  private:
+  bool answers() const {
+    try {
+      const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
+      guard.synchronizeStream(stream_->current_stream());
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
+  QuietWarnings quiet_;
   c10::InferenceMode inference_;
   std::optional<c10::DeviceGuard> device_;
   std::optional<c10::StreamGuard> stream_;
@@ -105,6 +139,7 @@ class TorchLane final : public LaneBinding {
 class TorchRuntime final : public DeviceRuntime {
  public:
   TorchRuntime() {
+    const QuietWarnings quiet;
     prepare_torch();
     at::Context& context = at::globalContext();
     context.setAllowTF32CuDNN(false);
@@ -116,6 +151,7 @@ class TorchRuntime final : public DeviceRuntime {
     if (device.kind == DeviceKind::kCpu) return start_host(device, memory_limit_bytes);
     static std::mutex one_at_a_time;
     const std::lock_guard lock(one_at_a_time);
+    const QuietWarnings quiet;
     try {
       return start_gpu(device, memory_limit_bytes);
     } catch (const std::exception& exception) {

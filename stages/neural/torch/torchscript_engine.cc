@@ -181,7 +181,12 @@ class TorchscriptEngine final : public VoiceEngine {
   }
 
   void release_memory() const {
-    if (device_.is_cuda()) c10::getDeviceAllocator(device_.type())->emptyCache();
+    if (!device_.is_cuda()) return;
+    try {
+      c10::getDeviceAllocator(device_.type())->emptyCache();
+    } catch (const std::exception&) {
+      // Whatever is wrong, the next attempt meets it too and reports it.
+    }
   }
 
   void speak(Call& call, const Places& places) {
