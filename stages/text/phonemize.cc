@@ -11,6 +11,7 @@
 #include <flowtts/stage.h>
 
 #include "stages/neural/voice.h"
+#include "stages/neural/voice_checks.h"
 #include "stages/text/front_end.h"
 
 namespace flowtts {
@@ -33,13 +34,12 @@ struct Phonemize final : Map<Sentence, Phonemes> {
   }
 
   void check(Checker& checker) const {
-    const Result<Tools> tools = prepare();
-    if (tools.is_error()) {
-      checker.error("voice", tools.error().message);
-    } else {
-      checker.note("front end " + tools.value().config.front_end + " of voice " +
-                   tools.value().config.name);
+    const std::optional<VoiceConfig> config = check_voice(voice, checker);
+    if (!config) return;
+    if (const auto front_end = make_front_end(config->front_end); front_end.is_error()) {
+      checker.error("voice", front_end.error().message);
     }
+    checker.note("front end " + config->front_end + " of voice " + config->name);
   }
 
   std::optional<Error> open(const RunContext&) {

@@ -10,22 +10,12 @@
 #include "core/config/params.h"
 #include "core/config/yaml_tree.h"
 #include "stages/neural/voice.h"
-#include "stages/text/front_end.h"
 #include "tests/stages/temp_folder.h"
 
 using namespace flowtts;
 using flowtts::testing::TempFolder;
 
 namespace {
-
-/// A front end of one token a byte: easy to see through. It cannot speak '#'.
-struct ByteFrontEnd final : FrontEnd {
-  Result<std::vector<std::int64_t>> tokens(std::string_view text) const override {
-    if (text.find('#') != std::string_view::npos) return Filtered{"unspeakable"};
-    if (text == "!") return Error{"no_words", "the text has no words"};
-    return std::vector<std::int64_t>(text.begin(), text.end());
-  }
-};
 
 /// An engine whose samples are what it was given: speaker, speed, the seed's lower bits, tokens.
 struct EchoEngine final : VoiceEngine {
@@ -46,12 +36,9 @@ struct EchoEngine final : VoiceEngine {
   std::size_t max_batch() const override { return 5; }
 };
 
-/// Registers both, once for the program.
+/// Registers the engine's format, once for the program.
 void register_echo() {
   static const bool once = [] {
-    register_front_end("test_bytes", []() -> Result<std::shared_ptr<const FrontEnd>> {
-      return std::shared_ptr<const FrontEnd>(std::make_shared<ByteFrontEnd>());
-    });
     register_voice_format(
         "test_echo",
         [](const VoiceConfig&, DeviceId device) -> Result<std::shared_ptr<VoiceEngine>> {
@@ -89,9 +76,9 @@ format: test_echo
 model: m.bin
 sample_rate: 8000
 languages: [en]
-front_end: {type: test_bytes}
+front_end: {type: flite_us}
 speakers: [anna, bob, carl]
-limits: {max_tokens: 12}
+limits: {max_tokens: 120}
 gate: {seconds_per_character: [0.04, 1]}
 )");
   }
@@ -125,43 +112,7 @@ const RecordKey kRecord{"r1", 11, 0, 0};
 const std::vector<std::uint32_t> kPath;
 const Item kItem{kRecord, kPath, 42};
 
-Result<std::vector<AnyPayload>> phonemize(AnyStage& stage, const std::string& spoken) {
-  return stage.process(AnyPayload::of(Fixture::sentence(spoken)), kItem);
-}
-
 }  // namespace
-
-TEST_CASE_FIXTURE(Fixture, "A sentence becomes the tokens of the voice's front end") {
-  const auto stage = make("phonemize");
-  REQUIRE_FALSE(stage->open({}).has_value());
-  const auto made = phonemize(*stage, "abc");
-  REQUIRE(made.ok());
-  const auto* phonemes = made->front().as<Phonemes>();
-  REQUIRE(phonemes != nullptr);
-  CHECK(phonemes->tokens == std::vector<std::int64_t>{'a', 'b', 'c'});
-  CHECK(phonemes->sentence.spoken == "abc");
-}
-
-TEST_CASE_FIXTURE(Fixture,
-                  "What the voice cannot speak is filtered, what is too long for it fails") {
-  const auto stage = make("phonemize");
-  REQUIRE_FALSE(stage->open({}).has_value());
-  const auto symbols = phonemize(*stage, "a # b");
-  REQUIRE(symbols.is_filtered());
-  CHECK(symbols.filtered().reason == "unspeakable");
-  const auto nothing = phonemize(*stage, "");
-  REQUIRE(nothing.is_filtered());
-  CHECK(nothing.filtered().reason == "unspeakable");
-  const auto broken = phonemize(*stage, "!");
-  REQUIRE(broken.is_error());
-  CHECK(broken.error().code == "no_words");
-  CHECK(phonemize(*stage, "123456789012").ok());
-  const auto long_one = phonemize(*stage, "1234567890123");
-  REQUIRE(long_one.is_error());
-  CHECK(long_one.error().code == "too_long");
-  CHECK(long_one.error().message ==
-        "the sentence has 13 tokens; voice 'echo' takes 12 at the most");
-}
 
 TEST_CASE_FIXTURE(Fixture, "Both stages check their voice, and report each of its errors") {
   voice = folder.write("bad.yaml", "flowtts_voice: 1\nname: bad\nspeekers: [x]\n");
@@ -262,5 +213,4 @@ TEST_CASE_FIXTURE(Fixture, "Half the speed is twice the memory that is reckoned 
   const double normal = make("synthesize")->growth();
   CHECK(normal > 100);
   CHECK(make("synthesize", "{speed: 0.5}")->growth() == doctest::Approx(2 * normal));
-  CHECK(make("phonemize")->growth() >= 1);
 }
