@@ -396,7 +396,7 @@ std::string speak_latex(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t next = std::min(text.find_first_of("$\\", i), text.size());
+    const std::size_t next = std::min(scan::find_any(text, "$\\", i), text.size());
     out.append(text.substr(i, next - i));
     i = next;
     if (i == text.size()) break;

@@ -285,7 +285,7 @@ std::string remove_matches(std::string_view text, std::string_view begins,
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t next = std::min(text.find_first_of(begins, i), text.size());
+    const std::size_t next = std::min(scan::find_any(text, begins, i), text.size());
     out.append(text.substr(i, next - i));
     i = next;
     if (i == text.size()) break;
@@ -312,8 +312,8 @@ std::size_t ocr_begin(std::string_view line) {
   constexpr std::string_view kCue = "reference ocr token";
   const std::size_t indent = line.find_first_not_of(' ');
   if (indent != scan::kNone && is_ocr_cue(line.substr(indent))) return indent;
-  for (std::size_t i = line.find_first_of("rR"); i != scan::kNone;
-       i = line.find_first_of("rR", i + 1)) {
+  for (std::size_t i = scan::find_any(line, "rR"); i != scan::kNone;
+       i = scan::find_any(line, "rR", i + 1)) {
     if (scan::starts_with_ignoring_case(line.substr(i), kCue)) return i;
   }
   return line.size();

@@ -2,6 +2,8 @@
 
 #include <unicode/uchar.h>
 
+#include <array>
+
 namespace flowtts::scan {
 
 std::string lower(std::string_view text) {
@@ -29,6 +31,15 @@ std::string_view trim_unicode(std::string_view text) {
     text.remove_suffix(last.length);
   }
   return text;
+}
+
+std::size_t find_any(std::string_view text, std::string_view set, std::size_t from) {
+  std::array<bool, 256> wanted{};
+  for (const char c : set) wanted[static_cast<unsigned char>(c)] = true;
+  for (std::size_t i = from; i < text.size(); ++i) {
+    if (wanted[static_cast<unsigned char>(text[i])]) return i;
+  }
+  return kNone;
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view lower_case) {

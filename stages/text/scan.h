@@ -21,7 +21,13 @@ constexpr bool is_alpha(char c) { return is_upper(c) || is_lower(c); }
 constexpr bool is_alnum(char c) { return is_alpha(c) || is_digit(c); }
 constexpr bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 constexpr char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
-constexpr bool is_one_of(char c, std::string_view set) { return set.find(c) != kNone; }
+// A loop, since a compiler unrolls it for a constant set; find() would call memchr for each byte.
+constexpr bool is_one_of(char c, std::string_view set) {
+  for (const char member : set) {
+    if (member == c) return true;
+  }
+  return false;
+}
 
 /// The byte at `at`, or NUL outside the text.
 constexpr char at(std::string_view text, std::size_t position) {
@@ -34,8 +40,10 @@ std::string_view trim(std::string_view text);
 std::string_view trim_unicode(std::string_view text);
 bool equals_ignoring_case(std::string_view text, std::string_view lower_case);
 bool starts_with_ignoring_case(std::string_view text, std::string_view lower_case);
+/// The first byte at or behind `from` that is in `set`; kNone where there is none.
+std::size_t find_any(std::string_view text, std::string_view set, std::size_t from = 0);
 inline bool contains_any(std::string_view text, std::string_view set) {
-  return text.find_first_of(set) != kNone;
+  return find_any(text, set) != kNone;
 }
 
 /// One code point of UTF-8.
