@@ -308,7 +308,8 @@ void PipelineCompiler::read_devices(const yaml::Node& node, PipelineStage& stage
     names = given.devices;
   }
   if (!gpus_) gpus_ = options_.gpus ? options_.gpus() : visible_gpus();
-  auto parsed = parse_devices(names, *gpus_);
+  const bool cpu_only = stage.type->spec.runtime == "host";  // core itself reaches no GPU
+  auto parsed = parse_devices(names, cpu_only ? std::vector<DeviceInfo>() : *gpus_);
   if (parsed.ok()) {
     stage.devices = *parsed;
   } else {
