@@ -44,8 +44,7 @@ std::string described(std::span<const Options::Described> list) {
   for (const auto& one : list) widest = std::max(widest, one.name.size());
   std::string text;
   for (const auto& one : list) {
-    text += fmt::format("  {:<{}}  {}\n", one.name, widest,
-                        wrap(one.doc, kHelpWidth, widest + 4));
+    text += fmt::format("  {:<{}}  {}\n", one.name, widest, wrap(one.doc, kHelpWidth, widest + 4));
   }
   return text;
 }
@@ -59,8 +58,7 @@ const Command* find_command(std::string_view name) {
 
 bool looks_like_file(const std::string& word) {
   std::error_code unreadable;
-  return word.find_first_of("./") != std::string::npos ||
-         std::filesystem::exists(word, unreadable);
+  return word.find_first_of("./") != std::string::npos || std::filesystem::exists(word, unreadable);
 }
 
 int refuse(std::string_view message, std::string_view help) {
@@ -71,17 +69,18 @@ int refuse(std::string_view message, std::string_view help) {
 int unknown_command(const std::string& word) {
   std::vector<std::string> names{"help"};
   for (const Command& command : commands()) names.emplace_back(command.name);
-  return refuse(fmt::format("'{}' is neither a command nor a file{}", word,
-                            did_you_mean(word, names)),
-                "flowtts");
+  return refuse(
+      fmt::format("'{}' is neither a command nor a file{}", word, did_you_mean(word, names)),
+      "flowtts");
 }
 
 int run_command(const Command& command, std::vector<std::string> arguments) {
   Options options;
   const std::function<int()> run = command.prepare(options);
   const std::optional<std::string> wrong = options.parse(std::move(arguments));
-  if (wrong) return refuse(fmt::format("{}: {}", command.name, *wrong),
-                           fmt::format("flowtts {}", command.name));
+  if (wrong)
+    return refuse(fmt::format("{}: {}", command.name, *wrong),
+                  fmt::format("flowtts {}", command.name));
   if (options.help_wanted()) {
     fmt::print("{}", command_help(command, options));
     return 0;
@@ -126,9 +125,9 @@ int flush_output(int status) {
 }  // namespace
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> kCommands{
-      kRunCommand,     kCheckCommand,  kStagesCommand, kDescribeCommand,
-      kDevicesCommand, kSchemaCommand, kVersionCommand};
+  static const std::vector<Command> kCommands{kRunCommand,      kCheckCommand,   kStagesCommand,
+                                              kDescribeCommand, kDevicesCommand, kSchemaCommand,
+                                              kVersionCommand};
   return kCommands;
 }
 

@@ -40,9 +40,7 @@ class Writer {
     close();
   }
 
-  void heading(std::string_view text) {
-    text_ += "\n" + paint(text, Style::kBold, colour_) + "\n";
-  }
+  void heading(std::string_view text) { text_ += "\n" + paint(text, Style::kBold, colour_) + "\n"; }
 
   void param(const ParamDoc& param) {
     std::string facts = param.type;

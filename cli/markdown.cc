@@ -32,8 +32,8 @@ std::string params_table(const std::vector<ParamDoc>& params) {
   for (const ParamDoc& param : params) {
     const std::string example =
         param.example.empty() ? "" : fmt::format(" Such as {}.", code(param.example));
-    text += fmt::format("| `{}` | {} | {} | {} | {}{} |\n", param.name, param.type,
-                        standard(param), cell(param.allowed), cell(param.doc), example);
+    text += fmt::format("| `{}` | {} | {} | {} | {}{} |\n", param.name, param.type, standard(param),
+                        cell(param.allowed), cell(param.doc), example);
   }
   return text;
 }
@@ -53,7 +53,8 @@ std::string stages_markdown(const StageRegistry& registry) {
   std::string text =
       "# The stages\n\n"
       "<!-- Made by scripts/generate from the stages' own declarations; not edited by hand. -->\n\n"
-      "What `flowtts describe STAGE` prints. A stage of a pipeline file has an `id`, a `type`, which\n"
+      "What `flowtts describe STAGE` prints. A stage of a pipeline file has an `id`, a `type`, "
+      "which\n"
       "is one of the names below, and under `with` the parameters of that type.\n\n"
       "| Stage | Kind | Takes -> makes | |\n|---|---|---|---|\n";
   const std::vector<const StageType*> types = stages_in_order(registry);

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include <CLI/CLI.hpp>
 #include <flowtts/diagnostics.h>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace flowtts::cli {
 

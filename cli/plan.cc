@@ -110,8 +110,9 @@ std::string device_memory(const Pipeline& pipeline) {
   for (const auto& [need, devices] : by_need) {
     text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", list_devices(devices), need);
   }
-  text += limit > 0 ? fmt::format("; limited to {} (run.device_memory_limit)", byte_size_text(limit))
-                    : "; no limit (run.device_memory_limit)";
+  text += limit > 0
+              ? fmt::format("; limited to {} (run.device_memory_limit)", byte_size_text(limit))
+              : "; no limit (run.device_memory_limit)";
   return text;
 }
 

@@ -15,6 +15,7 @@ constexpr double kWindowSeconds = 30;
 constexpr std::size_t kLabelWidth = 9;
 constexpr std::size_t kWidestBar = 40;
 constexpr std::size_t kNarrowestBar = 8;
+constexpr std::size_t kTimesWidth = 34;  // kept free, so that the bar does not jump
 
 std::uint64_t settled(const Ledger& ledger) {
   return ledger.written + ledger.filtered + ledger.failed;
@@ -61,7 +62,8 @@ Line share_line(const RunProgress& progress, const ProgressFigures& figures, std
   const std::string when = times(progress, figures);
   if (figures.done_share < 0) return label("time").add(when);
   const std::string share = format_share(figures.done_share);
-  const std::size_t others = kLabelWidth + 2 + std::max<std::size_t>(share.size(), 4) + when.size();
+  const std::size_t others =
+      kLabelWidth + 2 + std::max<std::size_t>(share.size(), 4) + std::max(kTimesWidth, when.size());
   Line line = label("done");
   if (width > others + kNarrowestBar) {
     const std::size_t room = std::min(kWidestBar, width - others);

@@ -14,9 +14,9 @@ namespace flowtts::cli {
 
 /// What a progress display shows besides one RunProgress: it follows from those before.
 struct ProgressFigures {
-  double done_share = -1;   ///< Of the input, read and settled; never falls. Negative: not known.
-  double media_rate = 0;    ///< Media seconds a second, of late.
-  double item_rate = 0;     ///< Items settled a second, of late.
+  double done_share = -1;  ///< Of the input, read and settled; never falls. Negative: not known.
+  double media_rate = 0;   ///< Media seconds a second, of late.
+  double item_rate = 0;    ///< Items settled a second, of late.
   std::optional<double> remaining_s;
 };
 

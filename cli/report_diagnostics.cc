@@ -16,8 +16,7 @@ std::string styled(const Diagnostic& one, bool colour) {
   const std::string kind = fmt::format("{}[{}]", error ? "error" : "warning", one.code);
   const std::size_t at = text.find(kind);
   if (at == std::string::npos) return text;
-  return text.replace(at, kind.size(),
-                      paint(kind, error ? Style::kRed : Style::kYellow, colour));
+  return text.replace(at, kind.size(), paint(kind, error ? Style::kRed : Style::kYellow, colour));
 }
 
 }  // namespace

@@ -13,9 +13,12 @@ constexpr double kSecondsBetweenLines = 10;
 
 std::string labelled(MessageLevel level, const std::string& text, bool colour) {
   switch (level) {
-    case MessageLevel::kInfo: return text;
-    case MessageLevel::kWarning: return paint("warning:", Style::kYellow, colour) + " " + text;
-    case MessageLevel::kError: return paint("error:", Style::kRed, colour) + " " + text;
+    case MessageLevel::kInfo:
+      return text;
+    case MessageLevel::kWarning:
+      return paint("warning:", Style::kYellow, colour) + " " + text;
+    case MessageLevel::kError:
+      return paint("error:", Style::kRed, colour) + " " + text;
   }
   return text;
 }
@@ -53,7 +56,8 @@ void RunView::progress(const RunProgress& progress) {
     draw();
     return;
   }
-  if (progress.seconds - last_line_s_ < 0.9 * kSecondsBetweenLines) return;
+  const bool ended = progress.input_share >= 1 && progress.records.unfinished == 0;
+  if (ended || progress.seconds - last_line_s_ < 0.9 * kSecondsBetweenLines) return;
   last_line_s_ = progress.seconds;
   print(progress_line(progress, figures) + "\n");
 }
@@ -74,7 +78,8 @@ void RunView::erase() {
   // A terminal that has become narrower has broken the lines.
   std::size_t rows = 0;
   const std::size_t width = terminal_.width();
-  for (const std::size_t line : drawn_) rows += std::max<std::size_t>(1, (line + width - 1) / width);
+  for (const std::size_t line : drawn_)
+    rows += std::max<std::size_t>(1, (line + width - 1) / width);
   print(fmt::format("\x1b[{}F\x1b[J", rows));
   drawn_.clear();
 }

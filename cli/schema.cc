@@ -231,7 +231,9 @@ void write_stage_key(JsonWriter& json, const ParamDoc& key, const StageRegistry&
 
 /// What follows from a stage's type: its parameters, and which keys it cannot have.
 void write_stage_type(JsonWriter& json, const StageType& type) {
-  json.begin_object().key("if").begin_object().key("properties").begin_object();
+  json.begin_object().key("if").begin_object();
+  json.key("required").begin_array().value("type").end_array();
+  json.key("properties").begin_object();
   json.key("type").begin_object().field("const", type.spec.name).end_object();
   json.end_object().end_object();
   json.key("then").begin_object().field("description", type.spec.summary);

@@ -18,10 +18,17 @@ using Counts = std::map<std::string, std::uint64_t>;
 std::string headline(const Pipeline& pipeline, const RunReport& report, bool colour) {
   std::string text;
   switch (report.status) {
-    case RunStatus::kSucceeded: text = paint("done", Style::kGreen, colour); break;
-    case RunStatus::kOverPolicy: text = paint("too many records failed", Style::kRed, colour); break;
-    case RunStatus::kInterrupted: text = paint("interrupted", Style::kYellow, colour); break;
-    default: text = paint("ended early", Style::kRed, colour);
+    case RunStatus::kSucceeded:
+      text = paint("done", Style::kGreen, colour);
+      break;
+    case RunStatus::kOverPolicy:
+      text = paint("too many records failed", Style::kRed, colour);
+      break;
+    case RunStatus::kInterrupted:
+      text = paint("interrupted", Style::kYellow, colour);
+      break;
+    default:
+      text = paint("ended early", Style::kRed, colour);
   }
   text = fmt::format("{}: {} after {}", pipeline.name(), text, format_duration(report.seconds));
   if (report.media_seconds > 0) {
@@ -82,9 +89,9 @@ std::string places(const Pipeline& pipeline) {
   const std::filesystem::path& output = pipeline.settings().output;
   if (output.empty()) return "";
   std::string text = fmt::format("\n  output:   {}\n", output.string());
-  for (const auto& [name, file] : {std::pair("manifest", "manifest.jsonl"),
-                                   std::pair("failures", "failures.jsonl"),
-                                   std::pair("report", "run.json")}) {
+  for (const auto& [name, file] :
+       {std::pair("manifest", "manifest.jsonl"), std::pair("failures", "failures.jsonl"),
+        std::pair("report", "run.json")}) {
     const std::filesystem::path path = output / file;
     if (has_content(path)) {
       text += fmt::format("  {:<9} {}\n", fmt::format("{}:", name), path.string());
@@ -110,15 +117,19 @@ std::string next_step(const Pipeline& pipeline, const RunReport& report) {
     case RunStatus::kOverPolicy:
       return fmt::format(
           "\n{} of {} failed; run.on_error.max_failed allows {}. {}"
-          "To accept more: --set run.on_error.max_failed=5%\n",
+          "To accept so many: --set run.on_error.max_failed={}\n",
           failed, format_count(report.records.read), pipeline.settings().max_failed,
-          read_failures(pipeline));
+          read_failures(pipeline), report.records.failed);
     case RunStatus::kInterrupted:
       return fmt::format(
-          "\nWhat is written is complete; {} in flight and the unread rest are not done. To do it "
-          "all, run\nagain with an output folder of its own: --set run.output=DIR\n",
-          format_number_of(report.records.unfinished, "record"));
-    default: return "\nWhat is written until then is complete.\n";
+          "\nWhat is written is complete; {}the rest of the input was left. To do it all, run "
+          "again "
+          "with an\noutput folder of its own: --set run.output=DIR\n",
+          report.records.unfinished > 0
+              ? format_number_of(report.records.unfinished, "record") + " in flight and "
+              : "");
+    default:
+      return "\nWhat was written until then is complete.\n";
   }
 }
 

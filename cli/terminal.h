@@ -11,10 +11,10 @@ class Terminal {
   explicit Terminal(std::FILE* stream) : stream_(stream) {}
 
   std::FILE* stream() const { return stream_; }
-  bool can_redraw() const;      ///< A terminal that understands ANSI escapes.
-  bool colour() const;          ///< Likewise, and NO_COLOR is not set (https://no-color.org).
-  bool unicode() const;         ///< The locale says UTF-8.
-  std::size_t width() const;    ///< Columns; 80 where they are not known.
+  bool can_redraw() const;    ///< A terminal that understands ANSI escapes.
+  bool colour() const;        ///< Likewise, and NO_COLOR is not set (https://no-color.org).
+  bool unicode() const;       ///< The locale says UTF-8.
+  std::size_t width() const;  ///< Columns; 80 where they are not known.
 
  private:
   std::FILE* stream_;

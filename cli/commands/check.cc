@@ -41,8 +41,8 @@ std::function<int()> prepare(Options& options) {
 const Command kCheckCommand{
     "check", "FILE [--set NAME.KEY=VALUE]...",
     "Check a pipeline and print what would run, where, and the bounds of memory.",
-    R"(Nothing is started or written. All errors of the file are printed at once, sorted, each with its
-place, what was found and what is allowed; the exit status is then 2.
+    R"(Nothing is started or written. All errors of the file are printed at once, sorted, each with
+its place, what was found and what is allowed; the exit status is then 2.
 
 Example:
   flowtts check pipelines/align.yaml --set synthesize.devices=[cuda:0,cuda:1]

@@ -24,8 +24,9 @@ int describe(const Arguments& arguments) {
     return 0;
   }
   if (arguments.topic.empty()) {
-    complain("describe: STAGE is missing; 'flowtts stages' lists them.\n"
-             "Try 'flowtts describe --help'.");
+    complain(
+        "describe: STAGE is missing; 'flowtts stages' lists them.\n"
+        "Try 'flowtts describe --help'.");
     return kUsageError;
   }
   const Terminal terminal(stdout);

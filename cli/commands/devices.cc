@@ -29,9 +29,9 @@ DeviceInfo cpu() {
   if (const auto runtime = make_device_runtime("host"); runtime.ok()) {
     if (auto started = (*runtime)->start(info.id, 0); started.ok()) info = *started;
   }
-  info.name = fmt::format(
-      "{}, {}", cpu_name(),
-      format_number_of(std::max(1U, std::thread::hardware_concurrency()), "core"));
+  info.name =
+      fmt::format("{}, {}", cpu_name(),
+                  format_number_of(std::max(1U, std::thread::hardware_concurrency()), "core"));
   return info;
 }
 
@@ -66,8 +66,9 @@ int list_devices(bool with_probe) {
   for (const DeviceInfo& device : devices) table.add(row(device));
   fmt::print("{}", table.text(Terminal(stdout).colour(), 0));
   if (devices.size() == 1) {
-    fmt::print("\nNo GPU is visible: there is no NVIDIA driver, or CUDA_VISIBLE_DEVICES hides "
-               "them. 'devices: auto' means cpu:0.\n");
+    fmt::print(
+        "\nNo GPU is visible: there is no NVIDIA driver, or CUDA_VISIBLE_DEVICES hides "
+        "them. 'devices: auto' means cpu:0.\n");
   }
   return with_probe ? probe(devices) : 0;
 }

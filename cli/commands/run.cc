@@ -24,7 +24,7 @@ struct Arguments {
 void print_report(const Pipeline& pipeline, const RunReport& report, const Arguments& arguments) {
   if (arguments.json) {
     fmt::print("{}\n", report_json(pipeline, report));
-  } else if (!arguments.quiet && report.records.read > 0) {
+  } else if (!arguments.quiet && !report.stages.empty()) {  // something was begun
     fmt::print("{}", run_summary(pipeline, report, Terminal(stdout).colour()));
   }
 }
@@ -33,7 +33,7 @@ int run_pipeline(const Arguments& arguments) {
   RunView view(RunView::mode_for(Terminal(stderr), arguments.quiet));
   const RunView::Mode mode = RunView::mode_for(Terminal(stderr), arguments.quiet);
   const SignalGuard signals([&view](int) {
-    view.message(MessageLevel::kInfo, "stopping; a second signal ends the program at once");
+    view.message(MessageLevel::kInfo, "signal received; a second one ends the program at once");
   });
 
   Pipeline::Options options;

@@ -17,7 +17,7 @@ std::function<int()> prepare(Options&) {
 
 const Command kSchemaCommand{
     "schema", "", "Print the JSON schema of pipeline files, for editors.",
-    R"(An editor that knows the YAML language server completes and checks a pipeline file that begins with
+    R"(An editor with the YAML language server completes and checks a pipeline file that begins with
   # yaml-language-server: $schema=../configs/pipeline.schema.json
 )",
     prepare};
