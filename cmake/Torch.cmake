@@ -84,6 +84,16 @@ of cuda_runtime_api.h and crt/>, or a toolkit with -DCUDAToolkit_ROOT=<folder>" 
   message(STATUS "CUDA headers: ${FLOWTTS_CUDA_INCLUDE_DIR}")
   add_library(flowtts::torch_cuda INTERFACE IMPORTED GLOBAL)
   target_include_directories(flowtts::torch_cuda SYSTEM INTERFACE "${FLOWTTS_CUDA_INCLUDE_DIR}")
+  # c10's inline functions call the runtime themselves. The wheels' own comes first, as above.
+  file(GLOB runtimes "${FLOWTTS_TORCH_DIR}/../nvidia/cu*/lib/libcudart.so.*"
+       "${FLOWTTS_TORCH_DIR}/../nvidia/cuda_runtime/lib/libcudart.so.*"
+       "${FLOWTTS_TORCH_DIR}/lib/libcudart*.so*")
+  if(runtimes)
+    list(GET runtimes 0 runtime)
+    target_link_libraries(flowtts::torch_cuda INTERFACE "${runtime}")
+  elseif(TARGET CUDA::cudart)
+    target_link_libraries(flowtts::torch_cuda INTERFACE CUDA::cudart)
+  endif()
   # Loading libtorch_cuda is what registers the CUDA kernels, whether or not a symbol is used.
   target_link_libraries(flowtts::torch_cuda INTERFACE flowtts::torch
     -Wl,--push-state,--no-as-needed "${FLOWTTS_TORCH_DIR}/lib/libtorch_cuda.so" -Wl,--pop-state
