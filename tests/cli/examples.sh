@@ -11,7 +11,7 @@ grep -q "unknown type 'replace_word'" "$out/unknown.txt"
 test "$(grep -o '"spoken":"[^"]*kilometres[^"]*"' "$out/custom/manifest.jsonl" | wc -l)" -ge 3
 ! grep -q '"text":"[^"]*kilometres' "$out/custom/manifest.jsonl"
 
-"$examples/example_embedding" pipelines/align.yaml run.output="$out/embedded" \
+"$examples/example_embedding" pipelines/align.yaml vars.output="$out/embedded" \
     load.path=examples/1-custom-stage/distances.json 2>/dev/null |
     grep -q '^2 records: 2 written, 0 filtered, 0 failed; [1-9]'
 
