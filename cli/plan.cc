@@ -26,10 +26,9 @@ std::string place_text(const PipelineStage& stage) {
   if (stage.type->kind != StageKind::kDevice) {
     return format_number_of(static_cast<std::uint64_t>(stage.concurrency), "thread");
   }
-  const std::string lanes = stage.lanes > 0
-                                ? format_number_of(static_cast<std::uint64_t>(stage.lanes), "lane")
-                                : "lanes as fit";
-  return fmt::format("{} x {}", list_devices(stage.devices), lanes);
+  const int lanes = stage.lanes_on(stage.devices.front());
+  return fmt::format("{} x {}", list_devices(stage.devices),
+                     format_number_of(static_cast<std::uint64_t>(lanes), "lane"));
 }
 
 std::string batch_text(const PipelineStage& stage) {
@@ -87,12 +86,13 @@ std::string need_on(const Pipeline& pipeline, DeviceId device) {
     if (std::find(stage.devices.begin(), stage.devices.end(), device) == stage.devices.end()) {
       continue;
     }
-    known += stage.device_bytes;
-    if (stage.device_bytes == 0) unknown += (unknown.empty() ? "" : ", ") + stage.id;
+    const std::uint64_t bytes = stage.device_bytes_on(device);
+    known += bytes;
+    if (bytes == 0) unknown += (unknown.empty() ? "" : ", ") + stage.id;
   }
-  if (unknown.empty()) return "at most " + byte_size_text(known);
+  if (unknown.empty()) return "about " + byte_size_text(known);
   return known == 0 ? "not known"
-                    : fmt::format("{}, and what {} needs, which is not known",
+                    : fmt::format("about {}, and what {} needs, which is not known",
                                   byte_size_text(known), unknown);
 }
 

@@ -44,7 +44,10 @@ class StageChecker final : public Checker {
     diagnostics_.warning(place(param), "parameter", text(param, message));
   }
   void note(std::string text) override { stage_.notes.push_back(std::move(text)); }
-  void device_bytes(std::uint64_t bytes) override { stage_.device_bytes = bytes; }
+  void device_bytes(std::uint64_t once, std::uint64_t each_item) override {
+    stage_.device_bytes_once = once;
+    stage_.device_bytes_each_item = each_item;
+  }
 
  private:
   SourcePosition place(std::string_view param) const {

@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include <flowtts/pipeline.h>
+
+#include "core/device/devices.h"
 
 namespace flowtts {
 namespace {
@@ -96,6 +99,17 @@ bool RunSettings::tolerates(std::uint64_t failed, std::uint64_t read) const {
   // Multiplied, not divided: 29% of 100 is 29, and 29 / 100.0 * 100 is not.
   if (share) return static_cast<double>(failed) * 100.0 <= limit * static_cast<double>(read);
   return static_cast<double>(failed) <= limit;
+}
+
+int PipelineStage::lanes_on(DeviceId device) const {
+  return lanes > 0 ? lanes : automatic_lanes(device, devices);
+}
+
+std::uint64_t PipelineStage::device_bytes_on(DeviceId device) const {
+  auto items = static_cast<std::size_t>(batch.max_items);
+  if (const std::size_t most = stage->max_batch(device); most > 0) items = std::min(items, most);
+  return device_bytes_once +
+         device_bytes_each_item * items * static_cast<std::uint64_t>(lanes_on(device));
 }
 
 }  // namespace flowtts

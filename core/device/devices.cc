@@ -4,11 +4,14 @@
 #include <cctype>
 #include <charconv>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include <flowtts/diagnostics.h>
 #include <fmt/format.h>
+
+#include "core/cores.h"
 
 namespace flowtts {
 namespace {
@@ -121,6 +124,16 @@ Result<std::vector<DeviceId>> parse_devices(std::span<const std::string> names,
     }
   }
   return devices;
+}
+
+int automatic_lanes(DeviceId device, std::span<const DeviceId> devices) {
+  constexpr int kGpuLanes = 2;
+  if (device.kind == DeviceKind::kCuda) return kGpuLanes;
+  std::set<DeviceId> cpus{device};
+  for (const DeviceId id : devices) {
+    if (id.kind == DeviceKind::kCpu) cpus.insert(id);
+  }
+  return std::max(1, usable_cores() / static_cast<int>(cpus.size()));
 }
 
 }  // namespace flowtts

@@ -4,12 +4,11 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "core/cores.h"
+#include "core/device/devices.h"
 #include "core/device/lanes.h"
 #include "core/device/run_batch.h"
 #include "core/exceptions.h"
@@ -17,18 +16,12 @@
 namespace flowtts {
 namespace {
 
-constexpr int kGpuLanes = 2;  ///< One works while the other one prepares or copies back.
-
-/// Lanes for a plan that leaves them to the executor.
-int automatic_lanes(DeviceId device, const std::vector<DeviceStagePlan>& plans) {
-  if (device.kind == DeviceKind::kCuda) return kGpuLanes;
-  std::set<DeviceId> cpus;
+std::vector<DeviceId> all_devices(const std::vector<DeviceStagePlan>& plans) {
+  std::vector<DeviceId> all;
   for (const DeviceStagePlan& plan : plans) {
-    for (const DeviceId id : plan.devices) {
-      if (id.kind == DeviceKind::kCpu) cpus.insert(id);
-    }
+    all.insert(all.end(), plan.devices.begin(), plan.devices.end());
   }
-  return std::max(1, usable_cores() / static_cast<int>(cpus.size()));
+  return all;
 }
 
 void give_up(std::vector<DeviceJob> jobs) noexcept {
@@ -71,7 +64,7 @@ DeviceExecutor::Impl::Impl(std::vector<DeviceStagePlan> stage_plans)
     for (const DeviceId id : plan.devices) {
       SharedDevice& shared = device(on, id);
       shared.limit_memory(plan.memory_limit_bytes);
-      const int lanes = plan.lanes > 0 ? plan.lanes : automatic_lanes(id, plans);
+      const int lanes = plan.lanes > 0 ? plan.lanes : automatic_lanes(id, all_devices(plans));
       stage->devices.push_back(
           std::make_unique<DeviceLanes>(plan, shared, lanes, stage->queue, cancelled));
     }

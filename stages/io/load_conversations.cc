@@ -1,5 +1,6 @@
 #include <flowtts/stage.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -69,11 +70,19 @@ struct LoadConversations final : Source<Conversation> {
     Result<ConversationReader> reader = open_reader();
     if (!reader) return reader.error();
     reader_ = std::make_shared<ConversationReader>(std::move(reader).value());
+    position_ = std::make_shared<std::atomic<std::uint64_t>>(0);
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(path, error);
+    file_bytes_ = error ? 0 : bytes;
     return std::nullopt;
   }
 
   std::optional<SourceRecord<Conversation>> next(const KeepRecord& keep) {
-    std::optional<ConversationReader::Entry> entry = reader_->next(keep);
+    std::optional<ConversationReader::Entry> entry = reader_->next([&](const RecordKey& key) {
+      position_->store(reader_->offset(), std::memory_order_relaxed);
+      return keep(key);
+    });
+    position_->store(reader_->offset(), std::memory_order_relaxed);
     if (!entry) return end();
     return SourceRecord<Conversation>{std::move(entry->key), entry->offset,
                                       std::move(entry->conversation)};
@@ -100,6 +109,8 @@ struct LoadConversations final : Source<Conversation> {
   }
 
   std::shared_ptr<ConversationReader> reader_;
+  std::shared_ptr<std::atomic<std::uint64_t>> position_;  ///< Bytes read, for other threads.
+  std::uint64_t file_bytes_ = 0;
 };
 
 FLOWTTS_STAGE(LoadConversations)

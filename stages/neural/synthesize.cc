@@ -22,7 +22,6 @@ namespace {
 // frames of 160 samples in float32; flite's voices speak a token in 0.07 to 0.1 s.
 constexpr double kDeviceBytesPerSample = 122;
 constexpr double kSecondsPerToken = 0.1;
-constexpr double kUsualBatch = 64;
 constexpr double kUsualMaxTokens = 400;
 
 // A character of a sentence is there as text, as what is spoken of it, and as a token of 8 bytes.
@@ -69,7 +68,10 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     checker.note(fmt::format("voice {} ({}), {} Hz, {}: {}", config->name, config->format,
                              config->sample_rate, names.size() == 1 ? "speaker" : "speakers",
                              fmt::join(names, ", ")));
-    checker.device_bytes(estimate_device_bytes(*config));
+    // Weights may be stored in half precision and are used in single.
+    std::error_code ignored;
+    checker.device_bytes(2 * std::filesystem::file_size(config->model, ignored),
+                         bytes_each_item(*config));
   }
 
   std::optional<Error> open(const RunContext&) {
@@ -141,15 +143,12 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
             std::make_shared<const Speech>(std::move(speech))};
   }
 
-  /// Weights, which may be stored in half precision, and the working memory of a usual batch of the
-  /// longest sentences.
-  std::uint64_t estimate_device_bytes(const VoiceConfig& config) const {
-    std::error_code ignored;
-    const auto stored = static_cast<double>(std::filesystem::file_size(config.model, ignored));
+  /// The working memory of the longest sentence.
+  std::uint64_t bytes_each_item(const VoiceConfig& config) const {
     const double tokens =
         config.max_tokens > 0 ? static_cast<double>(config.max_tokens) : kUsualMaxTokens;
     const double samples = tokens * kSecondsPerToken / speed * config.sample_rate;
-    return static_cast<std::uint64_t>(2 * stored + kUsualBatch * samples * kDeviceBytesPerSample);
+    return static_cast<std::uint64_t>(samples * kDeviceBytesPerSample);
   }
 
   std::shared_ptr<const VoiceConfig> config_;

@@ -486,26 +486,37 @@ struct Picky final : Map<Num, Num> {
 };
 
 /// The stages above and nothing else.
+/// \param runtime of the device stages; only "host" is there to run them.
+inline const StageRegistry* make_test_registry(const char* runtime) {
+  auto* made = new StageRegistry;
+  made->add(make_stage_type<Numbers>());
+  made->add(make_stage_type<Add>());
+  made->add(make_stage_type<Repeat>());
+  made->add(make_stage_type<Multiples>());
+  made->add(make_stage_type<Every>());
+  made->add(make_stage_type<Last>());
+  made->add(make_stage_type<ToWord>());
+  made->add(make_stage_type<Together>());
+  made->add(make_stage_type<SumUp>());
+  StageType twice = make_stage_type<Twice>();
+  twice.spec.runtime = runtime;
+  made->add(std::move(twice));
+  made->add(make_stage_type<Collect>());
+  made->add(make_stage_type<CollectWords>());
+  made->add(make_stage_type<CountCalls>());
+  made->add(make_stage_type<EveryType>());
+  made->add(make_stage_type<Picky>());
+  return made;
+}
+
 inline const StageRegistry& test_registry() {
-  static const StageRegistry* registry = [] {
-    auto* made = new StageRegistry;
-    made->add(make_stage_type<Numbers>());
-    made->add(make_stage_type<Add>());
-    made->add(make_stage_type<Repeat>());
-    made->add(make_stage_type<Multiples>());
-    made->add(make_stage_type<Every>());
-    made->add(make_stage_type<Last>());
-    made->add(make_stage_type<ToWord>());
-    made->add(make_stage_type<Together>());
-    made->add(make_stage_type<SumUp>());
-    made->add(make_stage_type<Twice>());
-    made->add(make_stage_type<Collect>());
-    made->add(make_stage_type<CollectWords>());
-    made->add(make_stage_type<CountCalls>());
-    made->add(make_stage_type<EveryType>());
-    made->add(make_stage_type<Picky>());
-    return made;
-  }();
+  static const StageRegistry* registry = make_test_registry("host");
+  return *registry;
+}
+
+/// The same with device stages that can have GPUs, to compile and not to run.
+inline const StageRegistry& gpu_test_registry() {
+  static const StageRegistry* registry = make_test_registry("a runtime with GPUs");
   return *registry;
 }
 

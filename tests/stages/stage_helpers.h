@@ -42,7 +42,7 @@ struct CollectingChecker final : Checker {
   }
   void warning(std::string_view, std::string) override {}
   void note(std::string text) override { notes.push_back(std::move(text)); }
-  void device_bytes(std::uint64_t) override {}
+  void device_bytes(std::uint64_t, std::uint64_t) override {}
 };
 
 inline std::vector<std::string> check_errors(const AnyStage& stage) {

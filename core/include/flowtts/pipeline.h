@@ -56,7 +56,13 @@ struct PipelineStage {
   /// Payload bytes that a byte of what this stage makes becomes further down, where that is most.
   double growth_after = 1;
   std::vector<std::string> notes;  ///< What the stage says of itself for the plan.
-  std::uint64_t device_bytes = 0;  ///< Device memory it needs on each device; 0: not known.
+  std::uint64_t device_bytes_once = 0;       ///< See Checker::device_bytes; both 0: not known.
+  std::uint64_t device_bytes_each_item = 0;
+
+  /// Of a device stage: the lanes that it has on a device, chosen where `lanes` is 0, and the memory
+  /// that it needs there at the most, bytes; 0 where the stage does not say.
+  int lanes_on(DeviceId device) const;
+  std::uint64_t device_bytes_on(DeviceId device) const;
 };
 
 /// A pipeline file, compiled: every name resolved, every type checked, every stage configured.

@@ -34,8 +34,9 @@ class Checker {
   virtual void warning(std::string_view param, std::string message) = 0;
   /// A line for the plan that `flowtts check` prints: what this stage will do or need.
   virtual void note(std::string text) = 0;
-  /// The device memory that the stage needs on each device at the most, bytes.
-  virtual void device_bytes(std::uint64_t bytes) = 0;
+  /// The device memory that the stage needs at the most, bytes: what is there once on each device
+  /// (weights), and what each item of a batch takes while a lane works on it.
+  virtual void device_bytes(std::uint64_t once, std::uint64_t each_item) = 0;
 };
 
 /// Asked by a source for each record as soon as the record's identity is known, once, in input

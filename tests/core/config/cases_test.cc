@@ -43,7 +43,7 @@ Pipeline::Options options_of(const std::string& yaml) {
       environment[line.substr(4, equals - 4)] = line.substr(equals + 1);
     }
   }
-  options.registry = &flowtts::testing::test_registry();
+  options.registry = &flowtts::testing::gpu_test_registry();
   options.environment = [=](const std::string& name) -> std::optional<std::string> {
     const auto found = environment.find(name);
     return found == environment.end() ? std::nullopt : std::optional(found->second);

@@ -59,7 +59,9 @@ struct Findings final : Checker {
   }
   void warning(std::string_view, std::string) override {}
   void note(std::string text) override { notes.push_back(std::move(text)); }
-  void device_bytes(std::uint64_t count) override { bytes = count; }
+  void device_bytes(std::uint64_t once, std::uint64_t each_item) override {
+    bytes = once + each_item;
+  }
 };
 
 /// A folder with the voice "echo" in it, and stages that use it.

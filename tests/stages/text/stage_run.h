@@ -42,7 +42,7 @@ class StageRun {
       }
       void warning(std::string_view, std::string) override {}
       void note(std::string) override {}
-      void device_bytes(std::uint64_t) override {}
+      void device_bytes(std::uint64_t, std::uint64_t) override {}
     } collector;
     stage_->check(collector);
     return collector.found;
