@@ -7,7 +7,7 @@
 namespace flowtts {
 namespace {
 
-constexpr std::size_t kEscapeLength = 6;  // \uXXXX
+constexpr std::size_t kEscapeLength = 6;  // Backslash, u, four digits.
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
