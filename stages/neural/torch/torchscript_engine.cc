@@ -1,6 +1,7 @@
 #include "stages/neural/torch/torchscript_engine.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -23,6 +24,12 @@ using Places = std::vector<std::size_t>;  ///< Indices into a call's inputs.
 constexpr std::int64_t kTokenStep = 8;
 constexpr std::int64_t kFrameStep = 32;
 constexpr std::int64_t kLongestSeconds = 600;
+/// On a GPU libraries choose other kernels for some numbers of rows, which round otherwise: a batch
+/// is filled up to a multiple with copies of its last sentence, whose audio nobody takes.
+constexpr std::size_t kRowStep = 8;
+/// The most rows × frames of one call on a GPU: 64 sentences of 5 s. At twice as many cuDNN took a
+/// kernel with a workspace of 22 GB on an H200, which was no faster and rounded otherwise.
+constexpr std::int64_t kMostFrames = 32'768;
 
 std::int64_t round_up(std::int64_t count, std::int64_t step) {
   return (count + step - 1) / step * step;
@@ -58,6 +65,8 @@ struct Call {
 /// A batch as the module takes it.
 struct Batch {
   at::Tensor tokens, token_lengths, speakers, speeds, seeds;
+
+  std::size_t rows() const { return static_cast<std::size_t>(tokens.size(0)); }
 };
 
 std::string describe(const c10::IValue& value) {
@@ -92,6 +101,8 @@ class TorchscriptEngine final : public VoiceEngine {
         hop_(voice.hop),
         longest_samples_(kLongestSeconds * voice.sample_rate),
         batched_(batched),
+        row_step_(device.is_cuda() ? kRowStep : 1),
+        most_frames_(device.is_cuda() ? kMostFrames : std::numeric_limits<std::int64_t>::max()),
         max_batch_(batched ? max_batch : 1) {
     if (!voice.render_method.empty()) render_ = module_.get_method(voice.render_method);
   }
@@ -201,17 +212,17 @@ class TorchscriptEngine final : public VoiceEngine {
   void speak_in_one_part(Call& call, const Places& places, const Batch& batch) {
     const c10::IValue made = first_(arguments(batch));
     const auto parts = made.isTuple() ? made.toTupleRef().elements() : c10::ivalue::TupleElements();
-    if (parts.size() != 2 || !is_tensor(parts[1], at::kLong, 1, places.size())) {
+    if (parts.size() != 2 || !is_tensor(parts[1], at::kLong, 1, batch.rows())) {
       call.fail(places, bad_output(first_, "(audio, int64 [B] audio_lengths)", made));
       return;
     }
-    cut_rows(call, places, first_, parts[0], to_host(parts[1].toTensor()));
+    cut_rows(call, places, first_, batch.rows(), parts[0], to_host(parts[1].toTensor()));
   }
 
   void speak_in_two_parts(Call& call, const Places& places, const Batch& batch) {
     const c10::IValue plan = first_(arguments(batch));
     const auto parts = plan.isTuple() ? plan.toTupleRef().elements() : c10::ivalue::TupleElements();
-    if (parts.size() != 3 || !is_tensor(parts[2], at::kLong, 1, places.size())) {
+    if (parts.size() != 3 || !is_tensor(parts[2], at::kLong, 1, batch.rows())) {
       call.fail(places, bad_output(first_, "(h, durations, int64 [B] frame_lengths)", plan));
       return;
     }
@@ -230,17 +241,26 @@ class TorchscriptEngine final : public VoiceEngine {
       if (!spoken.empty()) speak(call, spoken);
       return;
     }
-    std::int64_t frames = *std::max_element(samples.begin(), samples.end()) / hop_;
+    const auto last = samples.begin() + static_cast<std::ptrdiff_t>(places.size());
+    std::int64_t frames = *std::max_element(samples.begin(), last) / hop_;
     if (batched_) frames = round_up(frames, kFrameStep);
+    if (static_cast<std::int64_t>(batch.rows()) * frames > most_frames_ &&
+        places.size() > row_step_) {
+      const auto middle = places.begin() + static_cast<std::ptrdiff_t>(places.size() / 2);
+      speak(call, Places(places.begin(), middle));
+      speak(call, Places(middle, places.end()));
+      return;
+    }
     const at::Tensor only_its_length_counts =
         at::zeros({frames}, at::TensorOptions().dtype(at::kFloat).device(device_));
     const c10::IValue audio = (*render_)({parts[0], parts[1], batch.token_lengths, batch.speakers,
                                           parts[2], only_its_length_counts});
-    cut_rows(call, places, *render_, audio, samples);
+    cut_rows(call, places, *render_, batch.rows(), audio, samples);
   }
 
   Batch make_batch(std::span<const VoiceInput> inputs, const Places& places) const {
-    const auto rows = static_cast<std::int64_t>(places.size());
+    const std::size_t count = (places.size() + row_step_ - 1) / row_step_ * row_step_;
+    const auto rows = static_cast<std::int64_t>(count);
     std::int64_t longest = 1;
     for (const std::size_t place : places) {
       longest = std::max(longest, static_cast<std::int64_t>(inputs[place].tokens.size()));
@@ -252,8 +272,8 @@ class TorchscriptEngine final : public VoiceEngine {
     batch.speakers = at::empty({rows}, at::kLong);
     batch.speeds = at::empty({rows}, at::kFloat);
     batch.seeds = at::empty({rows}, at::kLong);
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      const VoiceInput& input = inputs[places[i]];
+    for (std::size_t i = 0; i < count; ++i) {
+      const VoiceInput& input = inputs[places[std::min(i, places.size() - 1)]];
       const std::size_t begin = i * static_cast<std::size_t>(longest);
       std::copy(input.tokens.begin(), input.tokens.end(),
                 batch.tokens.mutable_data_ptr<std::int64_t>() + begin);
@@ -280,8 +300,9 @@ class TorchscriptEngine final : public VoiceEngine {
 
   /// Brings the batch's audio to the host in one copy and cuts each row at its length.
   void cut_rows(Call& call, const Places& places, const torch::jit::Method& method,
-                const c10::IValue& audio, const std::vector<std::int64_t>& samples) const {
-    if (!is_tensor(audio, at::kFloat, 2, places.size())) {
+                std::size_t rows, const c10::IValue& audio,
+                const std::vector<std::int64_t>& samples) const {
+    if (!is_tensor(audio, at::kFloat, 2, rows)) {
       call.fail(places, bad_output(method, "audio float32 [B, N]", audio));
       return;
     }
@@ -345,6 +366,8 @@ class TorchscriptEngine final : public VoiceEngine {
   const std::int64_t hop_;
   const std::int64_t longest_samples_;
   const bool batched_;
+  const std::size_t row_step_;
+  const std::int64_t most_frames_;
   const std::size_t max_batch_;
 };
 

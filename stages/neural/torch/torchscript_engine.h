@@ -12,7 +12,9 @@ struct TorchscriptOptions {
   /// Whether several sentences go through the model at once. By default on a GPU only: on a CPU the
   /// bits of a sentence would depend on its company.
   std::optional<bool> batched;
-  std::size_t max_batch = 256;  ///< Where batched.
+  /// Where batched. Larger batches gave the default voice no speed on an H200, other roundings and
+  /// many times the memory.
+  std::size_t max_batch = 64;
 };
 
 /// Loads a TorchScript voice straight onto a device, in float32, and checks that it is all there.
@@ -31,7 +33,8 @@ struct TorchscriptOptions {
 /// and N >= hop F; `h` and `durations` are any tensors. The module masks what lies beyond a
 /// sentence's length. `forward` or `plan` may take a fifth argument named `seed`, int64 [B], from
 /// which alone it draws what is random. In a batch T is padded to a multiple of 8 and F to a
-/// multiple of 32, so that the libraries' plans for a shape are found again.
+/// multiple of 32, so that the libraries' plans for a shape are found again; on a GPU B
+/// is padded to a multiple of 8 with copies, and B × F bounded.
 ///
 /// Errors of `synthesize`: "length_outside_tensor", "audio_too_long" (over 10 minutes),
 /// "bad_model_output" (another type or shape than above), "model_failed" (an exception, with its
