@@ -5,9 +5,9 @@ batches, peak device memory.
 
     bench/align.py [--records 2000] [--flowtts ./flowtts] [SETTING ...]
 
-A SETTING is a comma-separated list of --set arguments; without any, lanes are varied:
+A SETTING is a list of --set arguments with ; between them; without any, lanes are varied:
 
-    bench/align.py synthesize.devices=cpu,synthesize.lanes=1 synthesize.devices=cpu,synthesize.lanes=2
+    bench/align.py "synthesize.devices=cpu; synthesize.lanes=1" "synthesize.lanes=2; run.threads=1"
 """
 import argparse
 import json
@@ -26,8 +26,8 @@ def run(flowtts, source, setting):
     shutil.rmtree(output, ignore_errors=True)  # made by an earlier call of this script
     command = [flowtts, "pipelines/align.yaml", "--quiet", "--set", f"vars.input={source}",
                "--set", f"vars.output={output}"]
-    for change in setting.split(","):
-        command += ["--set", change]
+    for change in setting.split(";"):
+        command += ["--set", change.strip()]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return json.loads((output / "run.json").read_text())
 
@@ -44,14 +44,14 @@ def main():
         source.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, BENCH / "make_conversations.py", "--records",
                         str(arguments.records), source], check=True)
-    print(f"{'setting':50}{'sentences':>10}{'audio s/s':>11}{'device':>9}{'lanes':>7}{'busy':>7}"
+    print(f"{'setting':58}{'sentences':>10}{'audio s/s':>11}{'device':>9}{'lanes':>7}{'busy':>7}"
           f"{'useful':>8}{'peak MiB':>10}")
     for setting in arguments.settings:
         report = run(arguments.flowtts, source, setting)
         speed = report["media_seconds"] / report["seconds"]
         for stage in report["stages"]:
             for device in stage.get("devices", []):
-                print(f"{setting:50}{device['items']:10,}{speed:11,.0f}{device['device']:>9}"
+                print(f"{setting:58}{device['items']:10,}{speed:11,.0f}{device['device']:>9}"
                       f"{device['lanes']:7}{device['busy_share']:7.0%}{device['useful_share']:8.0%}"
                       f"{device['peak_bytes'] / 2**20:10,.0f}", flush=True)
 
