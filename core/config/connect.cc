@@ -228,7 +228,7 @@ void PipelineCompiler::estimate_growth(const std::vector<std::size_t>& order) {
     double most = 0;  // of all followers together: each holds what it works on
     for (const std::size_t follower : stage.followers) {
       const PipelineStage& next = pipeline_.stages_[follower];
-      const double growth = next.stage->growth();
+      const double growth = next.out ? next.stage->growth() : 0;  // a sink makes nothing
       // While a stage works, what it takes and what it makes are there at once.
       most +=
           next.in_reader ? next.growth_after : std::max(1.0 + growth, growth * next.growth_after);

@@ -7,9 +7,9 @@ namespace flowtts {
 std::uint64_t Credits::acquire(std::uint64_t bytes, const std::stop_token& stop, bool& granted) {
   const std::uint64_t weight = std::min(std::max<std::uint64_t>(bytes, 1), max_bytes_);
   std::unique_lock lock(mutex_);
-  granted = freed_.wait(lock, stop, [&] {
-    return use_.records < max_records_ && use_.bytes + weight <= max_bytes_;
-  });
+  granted = freed_.wait(
+      lock, stop, [&] { return use_.records < max_records_ && use_.bytes + weight <= max_bytes_; });
+  granted = granted && !stop.stop_requested();  // credits that come back too late are not taken
   if (!granted) return 0;
   use_.records += 1;
   use_.bytes += weight;
@@ -18,10 +18,11 @@ std::uint64_t Credits::acquire(std::uint64_t bytes, const std::stop_token& stop,
   return weight;
 }
 
-void Credits::release_record() {
+void Credits::release_record(std::uint64_t bytes) {
   {
     const std::lock_guard lock(mutex_);
     use_.records -= 1;
+    use_.bytes -= bytes;
   }
   freed_.notify_one();
 }

@@ -20,7 +20,8 @@ class Credits {
   /// 0 with `granted` false where a stop was requested first.
   std::uint64_t acquire(std::uint64_t bytes, const std::stop_token& stop, bool& granted);
 
-  void release_record();
+  /// A record is gone, with the bytes that it still held.
+  void release_record(std::uint64_t bytes = 0);
   void release_bytes(std::uint64_t bytes);
 
   struct Use {

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <deque>
-#include <exception>
+#include <optional>
 #include <thread>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include <fmt/format.h>
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/task_arena.h>
+
+#include "core/exceptions.h"
 
 namespace flowtts {
 namespace {
@@ -19,19 +22,6 @@ namespace flow = oneapi::tbb::flow;
 
 using StageNode = flow::multifunction_node<PacketPtr, std::tuple<PacketPtr>>;
 using DeviceNode = flow::async_node<PacketPtr, PacketPtr>;
-
-/// What an exception that left a stage says.
-Error caught(const std::exception_ptr& exception) {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::bad_alloc&) {
-    return {"out_of_host_memory", "the stage ran out of host memory", true};
-  } catch (const std::exception& error) {
-    return {"exception", error.what()};
-  } catch (...) {
-    return {"exception", "the stage threw something that is no std::exception"};
-  }
-}
 
 /// The stages in the order of the flow; the pipeline is known to have no cycle.
 std::vector<std::size_t> flow_order(const std::vector<PipelineStage>& stages) {
@@ -48,14 +38,21 @@ std::vector<std::size_t> flow_order(const std::vector<PipelineStage>& stages) {
   return order;
 }
 
+/// A fatal error names its stage, since it is all that will be heard of it.
+Error at_stage(const PipelineStage& stage, Error error) {
+  error.message = fmt::format("stage '{}': {}", stage.id, error.message);
+  return error;
+}
+
 /// Runs one stage's work on packets. The same for every node type: what differs is how a result
 /// reaches the followers.
 class StageRunner {
  public:
   StageRunner(PipelineStage& stage, std::size_t index, RunState& state)
-      : stage_(stage), state_(state), stats_(state.stats(index)) {}
+      : stage_(stage), index_(index), state_(state), stats_(state.stats(index)) {}
 
   const PipelineStage& stage() const { return stage_; }
+  std::size_t index() const { return index_; }
   StageStats& stats() { return stats_; }
 
   /// Nothing new is begun once the run is cancelled.
@@ -68,13 +65,13 @@ class StageRunner {
   /// map, filter, expand, sink and record filters inside the flow.
   template <class Emit>
   void process(const PacketPtr& packet, const Emit& emit) {
-    Claim claim(packet);
+    Claim claim(packet, index_);
     stats_.received.fetch_add(1, std::memory_order_relaxed);
     if (refuse_if_cancelled(claim)) return;
     const StageStats::Working working(stats_, claim.record().key().id);
     int attempt = 1;
     Result<std::vector<AnyPayload>> result = call(claim.packet(), attempt);
-    while (result.is_error() && may_retry(result.error(), attempt)) {
+    while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
       result = call(claim.packet(), ++attempt);
     }
     settle(std::move(claim), std::move(result), attempt, emit);
@@ -87,8 +84,7 @@ class StageRunner {
       stats_.filtered.fetch_add(1, std::memory_order_relaxed);
       finish(std::move(claim), Ending::kFiltered, result.filtered(), attempts);
     } else if (result.is_error()) {
-      const bool cancelled = result.error().code == "cancelled";
-      if (!cancelled) stats_.failed.fetch_add(1, std::memory_order_relaxed);
+      const bool cancelled = state_.cancelled() && result.error().code == "cancelled";
       finish(std::move(claim), cancelled ? Ending::kCancelled : Ending::kFailed, result.error(),
              attempts);
     } else {
@@ -117,7 +113,7 @@ class StageRunner {
       }
       return stage_.stage->process(packet.payload(), item(packet, attempt));
     } catch (...) {
-      return caught(std::current_exception());
+      return error_from_exception();
     }
   }
 
@@ -126,8 +122,8 @@ class StageRunner {
     stats_.made.fetch_add(made.size(), std::memory_order_relaxed);
     const auto followers = static_cast<std::uint32_t>(stage_.followers.size());
     if (followers == 0 || made.empty()) {
-      const AnyPayload last = made.empty() ? claim.packet().payload() : made.front();
-      state_.add_media(last.seconds());
+      if (made.empty()) made.push_back(claim.packet().payload());
+      for (const AnyPayload& last : made) state_.add_media(last.seconds());
       finish(std::move(claim), Ending::kWritten, true, 1);
       return;
     }
@@ -141,14 +137,16 @@ class StageRunner {
 
   void finish(Claim claim, Ending ending, const Result<bool>& outcome, int attempts) {
     if (outcome.is_error() && outcome.error().fatal) {
-      state_.fail(outcome.error());
+      state_.fail(at_stage(stage_, outcome.error()));
       ending = Ending::kCancelled;  // the item itself did nothing wrong
     }
+    if (ending == Ending::kFailed) stats_.failed.fetch_add(1, std::memory_order_relaxed);
     state_.item_ended(claim.packet(), stage_.id, ending, outcome, attempts);
     claim.end(ending, stage_.id, outcome);
   }
 
   PipelineStage& stage_;
+  const std::size_t index_;
   RunState& state_;
   StageStats& stats_;
 };
@@ -157,13 +155,13 @@ class StageRunner {
 class GatherRunner {
  public:
   GatherRunner(PipelineStage& stage, std::size_t index, std::size_t gather, RunState& state)
-      : stage_(stage), gather_(gather), state_(state), stats_(state.stats(index)) {}
+      : stage_(stage), index_(index), gather_(gather), state_(state), stats_(state.stats(index)) {}
 
   StageStats& stats() { return stats_; }
 
   template <class Emit>
   void process(const PacketPtr& packet, const Emit& emit) {
-    Claim claim(packet);
+    Claim claim(packet, index_);
     if (claim.packet().is_trigger()) {
       complete(std::move(claim), emit);
       return;
@@ -182,29 +180,44 @@ class GatherRunner {
       return;
     }
     const StageStats::Working working(stats_, claim.record().key().id);
-    Result<AnyPayload> result = call(claim);
+    AnyGathered all = claim.record().take(gather_);
+    int attempt = 1;
+    Result<AnyPayload> result = call(claim, all, attempt);
+    while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
+      result = call(claim, all, ++attempt);
+    }
     if (result.ok()) {
       stats_.made.fetch_add(1, std::memory_order_relaxed);
       pass_on(std::move(claim), std::move(result).value(), emit);
       return;
     }
     Ending ending = Ending::kFiltered;
-    if (result.is_error()) {
+    if (result.is_filtered()) {
+      stats_.filtered.fetch_add(1, std::memory_order_relaxed);
+    } else if (result.error().fatal) {
+      ending = Ending::kCancelled;
+      state_.fail(at_stage(stage_, result.error()));
+    } else {
       ending = Ending::kFailed;
       stats_.failed.fetch_add(1, std::memory_order_relaxed);
-      state_.gather_failed(claim.packet(), stage_.id, result.error());
-      if (result.error().fatal) ending = Ending::kCancelled;
+      state_.gather_failed(claim.packet(), stage_.id, result.error(), attempt);
     }
     claim.end(ending, stage_.id, true);
   }
 
-  Result<AnyPayload> call(const Claim& claim) {
+  Result<AnyPayload> call(const Claim& claim, const AnyGathered& all, int attempt) {
     try {
-      const Item item{claim.record().key(), claim.packet().path(), state_.settings().seed, 1};
-      return stage_.stage->gather(claim.record().take(gather_), item);
+      const Item item{claim.record().key(), claim.packet().path(), state_.settings().seed, attempt};
+      return stage_.stage->gather(all, item);
     } catch (...) {
-      return caught(std::current_exception());
+      return error_from_exception();
     }
+  }
+
+  bool may_retry(const Error& error, int attempt) {
+    if (!error.retryable || error.fatal || attempt > state_.settings().retries) return false;
+    stats_.retried.fetch_add(1, std::memory_order_relaxed);
+    return true;
   }
 
   template <class Emit>
@@ -222,6 +235,7 @@ class GatherRunner {
   }
 
   PipelineStage& stage_;
+  const std::size_t index_;
   const std::size_t gather_;
   RunState& state_;
   StageStats& stats_;
@@ -297,8 +311,10 @@ struct Flow::Impl final : RecordListener {
     connect(index, nodes.emplace_back(
                        *graph, concurrency,
                        [this, &runner](const PacketPtr& packet, StageNode::output_ports_type& out) {
-                         runner.process(packet, [&](PacketPtr made) {
-                           send(std::get<0>(out), runner.stage(), std::move(made));
+                         guard([&] {
+                           runner.process(packet, [&](PacketPtr made) {
+                             send(std::get<0>(out), runner.stage(), std::move(made));
+                           });
                          });
                          runner.stats().add_queued(-1);
                        }));
@@ -310,8 +326,10 @@ struct Flow::Impl final : RecordListener {
     StageNode& node = nodes.emplace_back(
         *graph, flow::serial,
         [this, &runner, index](const PacketPtr& packet, StageNode::output_ports_type& out) {
-          runner.process(packet, [&](PacketPtr made) {
-            send(std::get<0>(out), stages[index], std::move(made));
+          guard([&] {
+            runner.process(packet, [&](PacketPtr made) {
+              send(std::get<0>(out), stages[index], std::move(made));
+            });
           });
           runner.stats().add_queued(-1);
         });
@@ -330,7 +348,7 @@ struct Flow::Impl final : RecordListener {
         *graph, flow::unlimited,
         [this, &runner, index](const PacketPtr& packet, DeviceNode::gateway_type& gateway) {
           runner.stats().received.fetch_add(1, std::memory_order_relaxed);
-          auto claim = std::make_shared<Claim>(packet);
+          auto claim = std::make_shared<Claim>(packet, index);
           if (runner.refuse_if_cancelled(*claim)) {
             runner.stats().add_queued(-1);
             return;
@@ -356,14 +374,28 @@ struct Flow::Impl final : RecordListener {
       if (result.ok()) made.value().push_back(std::move(result).value());
       if (result.is_filtered()) made = result.filtered();
       if (result.is_error()) made = result.error();
-      runner.settle(std::move(*claim), std::move(made), attempt, [&](PacketPtr next) {
-        queued_at_followers(runner.stage());
-        gateway.try_put(next);
+      guard([&] {
+        runner.settle(std::move(*claim), std::move(made), attempt, [&](PacketPtr next) {
+          queued_at_followers(runner.stage());
+          gateway.try_put(next);
+        });
       });
       runner.stats().add_queued(-1);
       gateway.release_wait();
     };
     executor->submit(device_stage, std::move(job));
+  }
+
+  /// An exception must not leave a body: oneTBB would drop what is queued. Stages' own exceptions
+  /// are errors of their items and do not come here; this is for what is left, as no memory for a
+  /// packet.
+  template <class Work>
+  void guard(const Work& work) {
+    try {
+      work();
+    } catch (...) {
+      state.fail(error_from_exception());
+    }
   }
 
   void queued_at_followers(const PipelineStage& stage) {
@@ -389,44 +421,83 @@ struct Flow::Impl final : RecordListener {
 
   // --- the reader --------------------------------------------------------------------------------
 
+  /// What the record filters that stand directly behind the source say of a record.
   bool keep(const RecordKey& key) {
+    state.stats(source).touch();
     // An interrupted source is let go at the next record, which is then not counted.
     if (state.reading().stop_requested()) return true;
+    std::optional<FilterError> failed;
     for (const std::size_t filter : reader_filters) {
-      if (stages[filter].stage->keep(key, state.settings().seed)) continue;
-      state.record_read();
-      state.record_not_kept(filter);
-      return false;
+      StageStats& stats = state.stats(filter);
+      stats.received.fetch_add(1, std::memory_order_relaxed);
+      bool kept = true;
+      try {
+        kept = stages[filter].stage->keep(key, state.settings().seed);
+      } catch (...) {
+        stats.failed.fetch_add(1, std::memory_order_relaxed);
+        failed = FilterError{filter, error_from_exception()};
+        break;  // The record is made, and fails.
+      }
+      if (!kept) {
+        state.record_read();
+        state.record_not_kept(filter);
+        return false;
+      }
+      stats.made.fetch_add(1, std::memory_order_relaxed);
     }
+    asked.emplace(key.index, std::move(failed));
+    return true;
+  }
+
+  /// Whether a record that the source has made may enter; a source that does not ask about its
+  /// records is asked about them here. Where a filter failed, so does the record.
+  bool may_enter(AnySourceRecord& record, std::size_t& stage) {
+    if (reader_filters.empty() || !record.payload.ok()) return true;
+    auto answer = asked.find(record.key.index);
+    if (answer == asked.end()) {
+      if (!keep(record.key)) return false;
+      answer = asked.find(record.key.index);
+      if (answer == asked.end()) return true;  // the run was interrupted in between
+    }
+    if (answer->second) {
+      stage = answer->second->filter;
+      record.payload = std::move(answer->second->error);
+    }
+    asked.erase(answer);
     return true;
   }
 
   void read() {
     const KeepRecord keep_record = [this](const RecordKey& key) { return keep(key); };
+    std::string reading = "the first record";
     try {
       while (!state.reading().stop_requested()) {
-        std::optional<AnySourceRecord> next = stages[source].stage->next(keep_record);
+        std::optional<AnySourceRecord> next;
+        {
+          const StageStats::Working working(state.stats(source), reading);
+          next = stages[source].stage->next(keep_record);
+        }
         if (!next || state.reading().stop_requested()) break;
-        if (!enter(*std::move(next))) break;
+        reading = "the record after " + next->key.id;
+        std::size_t stage = source;
+        if (may_enter(*next, stage) && !enter(*std::move(next), stage)) break;
       }
     } catch (...) {
-      Error error = caught(std::current_exception());
-      error.message =
-          fmt::format("stage '{}' cannot read on: {}", stages[source].id, error.message);
-      state.fail(error);
+      Error error = error_from_exception();
+      error.message = fmt::format("cannot read on: {}", error.message);
+      state.fail(at_stage(stages[source], std::move(error)));
     }
   }
 
-  bool enter(AnySourceRecord next) {
+  /// \param made_by the source, or a record filter that failed.
+  bool enter(AnySourceRecord next, std::size_t made_by) {
     if (next.payload.is_error() && next.payload.error().fatal) {
-      state.fail(next.payload.error());
+      state.fail(at_stage(stages[source], next.payload.error()));
       return false;
     }
     const AnyPayload origin = next.payload.ok() ? next.payload.value() : AnyPayload();
-    const auto weight = static_cast<std::uint64_t>(static_cast<double>(origin.bytes()) *
-                                                   stages[source].growth_after);
     bool granted = false;
-    const std::uint64_t bytes = state.credits().acquire(weight, state.reading(), granted);
+    const std::uint64_t bytes = state.credits().acquire(weight(origin), state.reading(), granted);
     if (!granted) return false;
     state.record_read();
     state.items_made(1);
@@ -434,12 +505,16 @@ struct Flow::Impl final : RecordListener {
     auto record = std::make_shared<Record>(std::move(next.key), next.offset, origin, gathers.size(),
                                            state.credits(), *this);
     if (!next.payload.ok()) {
-      const Error error = next.payload.is_error()
-                              ? next.payload.error()
-                              : Error{"filtered_by_source", next.payload.filtered().reason};
-      state.credits().release_bytes(bytes);
-      state.record_malformed(*record, stages[source].id, error);
-      record->end(Ending::kFailed, EndedItem{{}, stages[source].id, AnyPayload(), error});
+      Result<bool> outcome(true);
+      Ending ending = Ending::kFailed;
+      if (next.payload.is_error()) {
+        outcome = next.payload.error();
+      } else {
+        outcome = next.payload.filtered();
+        ending = Ending::kFiltered;
+      }
+      state.record_not_made(*record, stages[made_by].id, ending, outcome);
+      record->end(ending, EndedItem{{}, stages[made_by].id, AnyPayload(), outcome}, {}, bytes);
       return true;
     }
     const auto followers = static_cast<std::uint32_t>(stages[entry_stage].followers.size());
@@ -451,6 +526,13 @@ struct Flow::Impl final : RecordListener {
     entry->try_put(std::make_shared<Packet>(std::move(record), origin, std::vector<std::uint32_t>(),
                                             followers, bytes));
     return true;
+  }
+
+  /// The bytes that a record takes at its largest, by the stages' estimates.
+  std::uint64_t weight(const AnyPayload& origin) const {
+    const double most = static_cast<double>(state.settings().memory_limit.bytes);
+    const double estimate = static_cast<double>(origin.bytes()) * stages[source].growth_after;
+    return static_cast<std::uint64_t>(estimate < most ? std::max(estimate, 1.0) : most);
   }
 
   void run() {
@@ -466,6 +548,10 @@ struct Flow::Impl final : RecordListener {
   struct GatherNode {
     std::size_t index;
     StageNode* node;
+  };
+  struct FilterError {
+    std::size_t filter;
+    Error error;
   };
 
   std::vector<PipelineStage>& stages;
@@ -485,6 +571,8 @@ struct Flow::Impl final : RecordListener {
   std::vector<GatherNode> gathers;
   std::vector<std::size_t> device_numbers;  ///< Of a device stage: its number in the executor.
   std::vector<std::size_t> reader_filters;
+  /// The records that the source has asked about, may make and has not made yet. The reader's own.
+  std::unordered_multimap<std::uint64_t, std::optional<FilterError>> asked;
   std::size_t source = 0;
   std::size_t entry_stage = 0;  ///< The source, or the last record filter that it asks itself.
 };

@@ -9,8 +9,8 @@ namespace flowtts {
 
 /// The oneTBB flow graph of a pipeline: a node for each stage, made once, run once.
 ///
-/// Lifecycle: constructed with everything that it refers to, then `run`. Threads: `run` is called on
-/// one thread, which works along; the graph's other threads end with it.
+/// Lifecycle: constructed with everything that it refers to, then `run`. Threads: `run` is called
+/// on one thread, which works along; the graph's other threads end with it.
 class Flow final {
  public:
   /// \param executor null where the pipeline has no device stage.

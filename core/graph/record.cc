@@ -1,8 +1,21 @@
 #include "core/graph/record.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 namespace flowtts {
+namespace {
+
+/// At least 1. An estimate that is no size, as a stage's growth() may make it, counts as very
+/// large.
+std::uint64_t bytes_needed(const AnyPayload& payload, double growth) {
+  constexpr double kMost = 1e15;
+  const double bytes = static_cast<double>(payload.bytes()) * growth;
+  return 1 + static_cast<std::uint64_t>(bytes >= 0 && bytes < kMost ? bytes : kMost);
+}
+
+}  // namespace
 
 Record::Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size_t gathers,
                Credits& credits, RecordListener& listener)
@@ -13,7 +26,7 @@ Record::Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size
       listener_(listener),
       arrived_(gathers) {}
 
-Record::~Record() { credits_.release_record(); }
+Record::~Record() { credits_.release_record(kept_bytes_); }
 
 void Record::note(Ending ending) {
   any_written_ = any_written_ || ending == Ending::kWritten;
@@ -21,20 +34,27 @@ void Record::note(Ending ending) {
   cancelled_ = cancelled_ || ending == Ending::kCancelled;
 }
 
-void Record::arrive(std::size_t gather, AnyGathered::Arrived arrived) {
+void Record::arrive(std::size_t gather, AnyGathered::Arrived arrived, Branches branches,
+                    std::uint64_t bytes) {
   {
     const std::lock_guard lock(mutex_);
     note(Ending::kWritten);
-    arrived_[gather].push_back(std::move(arrived));
+    arrived_[gather].push_back({std::move(arrived), std::move(branches)});
+    kept_bytes_ += bytes;
   }
   release_one();
 }
 
-void Record::end(Ending ending, EndedItem ended) {
+void Record::end(Ending ending, EndedItem ended, Branches branches, std::uint64_t bytes) {
+  const bool keep = !arrived_.empty();
+  if (!keep) credits_.release_bytes(bytes);
   {
     const std::lock_guard lock(mutex_);
     note(ending);
-    if (!arrived_.empty()) ended_.push_back(std::move(ended));
+    if (keep) {
+      ended_.push_back({std::move(ended), std::move(branches)});
+      kept_bytes_ += bytes;
+    }
   }
   release_one();
 }
@@ -78,22 +98,22 @@ AnyGathered Record::take(std::size_t gather) {
   AnyGathered gathered;
   gathered.origin = origin_;
   gathered.offset = offset_;
-  {
-    const std::lock_guard lock(mutex_);
-    gathered.arrived = std::move(arrived_[gather]);
-    gathered.ended = ended_;
-  }
-  const auto by_path = [](const auto& a, const auto& b) { return a.path < b.path; };
-  std::stable_sort(gathered.arrived.begin(), gathered.arrived.end(), by_path);
-  std::stable_sort(gathered.ended.begin(), gathered.ended.end(), by_path);
+  const std::lock_guard lock(mutex_);  // nobody else wants it: nothing of the record is alive
+  std::sort(arrived_[gather].begin(), arrived_[gather].end());
+  for (auto& kept : arrived_[gather]) gathered.arrived.push_back(std::move(kept.what));
+  arrived_[gather].clear();
+  std::sort(ended_.begin(), ended_.end());
+  for (const auto& kept : ended_) gathered.ended.push_back(kept.what);
   return gathered;
 }
 
 Packet::Packet(std::shared_ptr<Record> record, AnyPayload payload, std::vector<std::uint32_t> path,
-               std::uint32_t claims, std::uint64_t bytes)
+               std::uint32_t claims, std::uint64_t bytes, Branches branches)
     : record_(std::move(record)),
       payload_(std::move(payload)),
       path_(std::move(path)),
+      branches_(std::move(branches)),
+      claims_(claims),
       unclaimed_(claims),
       share_(bytes / claims),
       remainder_(bytes % claims) {}
@@ -108,11 +128,13 @@ Packet::~Packet() {
     return;
   }
   for (std::uint32_t i = 0; i < lost; ++i) {
-    record_->end(Ending::kFailed, EndedItem{path_, "", payload_, error});
+    record_->end(Ending::kFailed, EndedItem{path_, "", payload_, error}, branches_, 0);
   }
 }
 
-Claim::Claim(PacketPtr packet) : packet_(std::move(packet)) {
+Claim::Claim(PacketPtr packet, std::size_t stage) : packet_(std::move(packet)) {
+  branches_ = packet_->branches_;
+  if (packet_->claims_ > 1) branches_.push_back(static_cast<std::uint32_t>(stage));
   const bool last = packet_->unclaimed_.fetch_sub(1) == 1;
   bytes_ = packet_->share_ + (last ? packet_->remainder_ : 0);
 }
@@ -125,51 +147,51 @@ Claim::~Claim() {
 
 void Claim::end(Ending ending, const std::string& stage, Result<bool> outcome) {
   const PacketPtr packet = std::move(packet_);
-  packet->record()->credits().release_bytes(bytes_);
+  Record& record = *packet->record();
   if (packet->is_trigger()) {
-    packet->record()->gathered(ending);
+    record.credits().release_bytes(bytes_);
+    record.gathered(ending);
   } else {
-    packet->record()->end(ending,
-                          EndedItem{packet->path(), stage, packet->payload(), std::move(outcome)});
+    record.end(ending, EndedItem{packet->path(), stage, packet->payload(), std::move(outcome)},
+               std::move(branches_), bytes_);
   }
 }
 
 void Claim::arrive(std::size_t gather) {
   const PacketPtr packet = std::move(packet_);
-  packet->record()->credits().release_bytes(bytes_);
-  packet->record()->arrive(gather, {packet->path(), packet->payload()});
+  packet->record()->arrive(gather, {packet->path(), packet->payload()}, std::move(branches_),
+                           bytes_);
 }
 
 std::vector<PacketPtr> Claim::divide(std::vector<AnyPayload> payloads, std::uint32_t followers,
                                      bool number_children, double growth) {
-  const PacketPtr packet = std::move(packet_);
+  const std::shared_ptr<Record>& record = packet_->record();
   const std::size_t children = payloads.size();
-  packet->record()->add_living(static_cast<std::int64_t>(children * followers) - 1);
-
   std::vector<std::uint64_t> needed;
   needed.reserve(children);
-  std::uint64_t all_needed = 0;
-  for (const AnyPayload& payload : payloads) {
-    needed.push_back(1 + static_cast<std::uint64_t>(static_cast<double>(payload.bytes()) * growth));
-    all_needed += needed.back();
+  for (const AnyPayload& payload : payloads) needed.push_back(bytes_needed(payload, growth));
+  std::uint64_t all_needed = std::accumulate(needed.begin(), needed.end(), std::uint64_t{0});
+  if (all_needed < bytes_) {
+    record->credits().release_bytes(bytes_ - all_needed);
+    bytes_ = all_needed;
   }
-  std::uint64_t left = std::min(bytes_, all_needed);
-  packet->record()->credits().release_bytes(bytes_ - left);
-
   std::vector<PacketPtr> made;
   made.reserve(children);
   for (std::size_t i = 0; i < children; ++i) {
     // Each child gets its part of what it needs; the last one what rounding left.
     const double part = static_cast<double>(needed[i]) / static_cast<double>(all_needed);
-    const auto wanted = static_cast<std::uint64_t>(static_cast<double>(left) * part);
-    const std::uint64_t bytes = i + 1 == children ? left : std::min(left, wanted);
-    left -= bytes;
+    const auto wanted = static_cast<std::uint64_t>(static_cast<double>(bytes_) * part);
+    const std::uint64_t bytes = i + 1 == children ? bytes_ : std::min(bytes_, wanted);
     all_needed -= needed[i];
-    std::vector<std::uint32_t> path = packet->path();
+    std::vector<std::uint32_t> path = packet_->path();
     if (number_children) path.push_back(static_cast<std::uint32_t>(i));
-    made.push_back(std::make_shared<Packet>(packet->record(), std::move(payloads[i]),
-                                            std::move(path), followers, bytes));
+    made.push_back(std::make_shared<Packet>(record, std::move(payloads[i]), std::move(path),
+                                            followers, bytes, branches_));
+    record->add_living(followers);  // From here on the child ends by itself, whatever happens.
+    bytes_ -= bytes;
   }
+  record->add_living(-1);  // Never the last one: the children live.
+  packet_.reset();
   return made;
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <flowtts/registry.h>
@@ -17,6 +18,10 @@ namespace flowtts {
 class Record;
 class Packet;
 using PacketPtr = std::shared_ptr<Packet>;
+
+/// Which way a packet took wherever a stage has several followers: the followers' numbers. Together
+/// with the path they tell every packet of a record from every other one.
+using Branches = std::vector<std::uint32_t>;
 
 /// What ended for one item of a record at a stage.
 enum class Ending { kWritten, kFiltered, kFailed, kCancelled };
@@ -35,7 +40,8 @@ class RecordListener {
 /// record's living packets; when the count reaches zero, the gathers get their turn one after
 /// another, in the order of the flow, and then the record is settled.
 ///
-/// Thread-safe. Holds a record's credit for as long as it lives.
+/// Thread-safe. Holds a record's credit for as long as it lives, and the bytes of what waits at its
+/// gathers.
 class Record : public std::enable_shared_from_this<Record> {
  public:
   Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size_t gathers,
@@ -52,17 +58,29 @@ class Record : public std::enable_shared_from_this<Record> {
   /// `count` more packets descend from this record.
   void add_living(std::int64_t count) { living_.fetch_add(count, std::memory_order_relaxed); }
 
-  /// A packet waits at a gather, with what it carries.
-  void arrive(std::size_t gather, AnyGathered::Arrived arrived);
-  /// A packet ended otherwise than by arriving. `ended` is kept for the gathers.
-  void end(Ending ending, EndedItem ended);
+  /// A packet waits at a gather, with what it carries and the credits that it holds.
+  void arrive(std::size_t gather, AnyGathered::Arrived arrived, Branches branches,
+              std::uint64_t bytes);
+  /// A packet ended otherwise than by arriving. `ended` is kept for the gathers, if there are any.
+  void end(Ending ending, EndedItem ended, Branches branches, std::uint64_t bytes);
   /// A gather's own work is done.
   void gathered(Ending ending);
 
-  /// What has come together at a gather, sorted by path; called once, by the gather.
+  /// What has come together at a gather, in an order that is the same in every run: by path, and
+  /// for packets of one path by the branches that they took. Called once, by the gather.
   AnyGathered take(std::size_t gather);
 
  private:
+  /// Something that waits for the gathers.
+  template <class T>
+  struct Kept {
+    T what;
+    Branches branches;
+    bool operator<(const Kept& other) const {
+      return std::tie(what.path, branches) < std::tie(other.what.path, other.branches);
+    }
+  };
+
   void note(Ending ending);
   void release_one();
   void advance();
@@ -76,8 +94,9 @@ class Record : public std::enable_shared_from_this<Record> {
 
   std::mutex mutex_;
   std::size_t next_gather_ = 0;
-  std::vector<std::vector<AnyGathered::Arrived>> arrived_;
-  std::vector<EndedItem> ended_;
+  std::vector<std::vector<Kept<AnyGathered::Arrived>>> arrived_;
+  std::vector<Kept<EndedItem>> ended_;
+  std::uint64_t kept_bytes_ = 0;
   bool any_written_ = false;
   bool any_failed_ = false;
   bool cancelled_ = false;
@@ -90,7 +109,7 @@ class Packet {
   /// \param claims how many followers will claim it.
   /// \param bytes  the credits that it holds, divided among the claims.
   Packet(std::shared_ptr<Record> record, AnyPayload payload, std::vector<std::uint32_t> path,
-         std::uint32_t claims, std::uint64_t bytes);
+         std::uint32_t claims, std::uint64_t bytes, Branches branches = {});
   /// Ends what no follower has claimed: a broken graph loses no record in silence.
   ~Packet();
   Packet(const Packet&) = delete;
@@ -107,6 +126,8 @@ class Packet {
   const std::shared_ptr<Record> record_;
   const AnyPayload payload_;
   const std::vector<std::uint32_t> path_;
+  const Branches branches_;
+  const std::uint32_t claims_;
   std::atomic<std::uint32_t> unclaimed_;
   const std::uint64_t share_;      ///< Credits of one claim, bytes.
   const std::uint64_t remainder_;  ///< What the division left; goes to the last claim.
@@ -117,7 +138,8 @@ class Packet {
 /// internal error, so that its record still settles.
 class Claim {
  public:
-  explicit Claim(PacketPtr packet);
+  /// \param stage the number of the stage that claims.
+  Claim(PacketPtr packet, std::size_t stage);
   Claim(Claim&& other) noexcept = default;
   Claim& operator=(Claim&& other) = delete;
   ~Claim();
@@ -131,11 +153,13 @@ class Claim {
   /// Gives the share to the packets that were made of this one: `payloads` for `followers` each.
   /// Both must not be empty. Now that the payloads are there, what they still can become is known
   /// better than before: credits beyond `growth` times their bytes are given back at once.
+  /// Where it throws, for lack of memory, the record still settles.
   std::vector<PacketPtr> divide(std::vector<AnyPayload> payloads, std::uint32_t followers,
                                 bool number_children, double growth);
 
  private:
   PacketPtr packet_;
+  Branches branches_;
   std::uint64_t bytes_ = 0;
 };
 

@@ -26,11 +26,6 @@ void Monitor::finish() {
 void Monitor::watch() {
   const std::stop_token end = thread_.get_stop_token();
   while (!end.stop_requested()) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, end, kTick, [] { return false; });
-    }
-    if (end.stop_requested()) return;
     look_for_stop();
     look_for_stalls();
     if (executor_ && state_.cancelled()) executor_->cancel();
@@ -38,6 +33,8 @@ void Monitor::watch() {
       last_progress_ = Clock::now();
       report_progress();
     }
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, end, kTick, [] { return false; });
   }
 }
 
@@ -74,15 +71,15 @@ std::optional<StageStats::Oldest> Monitor::oldest_work(std::size_t stage) const 
   }
   const auto running = executor_->oldest_running(number);
   if (!running) return std::nullopt;
-  return StageStats::Oldest{running->seconds,
-                            running->record_id + " on " + running->device.text()};
+  return StageStats::Oldest{running->seconds, running->record_id + " on " + running->device.text()};
 }
 
 std::string Monitor::edges_of(std::size_t stage) const {
   const auto& stages = state_.pipeline().stages();
-  std::string edges = fmt::format("{} wait before it", state_.stats(stage).queued());
+  // Of what is counted at a stage, some may be in it and the rest waits before it.
+  std::string edges = fmt::format("items at it: {}", state_.stats(stage).queued());
   for (const std::size_t follower : stages[stage].followers) {
-    edges += fmt::format(", {} before '{}'", state_.stats(follower).queued(), stages[follower].id);
+    edges += fmt::format(", at '{}': {}", stages[follower].id, state_.stats(follower).queued());
   }
   return edges;
 }
@@ -97,9 +94,11 @@ void Monitor::look_for_stalls() {
       continue;
     }
     if (!stalled_.insert(i).second) continue;
+    const bool reads = stages[i].type->kind == StageKind::kSource;
     state_.message(MessageLevel::kWarning,
-                   fmt::format("stage '{}' has been working on record {} for {:.0f} s; {}",
-                               stages[i].id, oldest->record_id, oldest->seconds, edges_of(i)));
+                   fmt::format("stage '{}' has been {} {} for {:.1f} s; {}", stages[i].id,
+                               reads ? "reading" : "working on record", oldest->record_id,
+                               oldest->seconds, edges_of(i)));
   }
 }
 

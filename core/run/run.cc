@@ -1,10 +1,9 @@
 #include <flowtts/run.h>
 
-#include <exception>
-
 #include <fmt/format.h>
 
 #include "core/device/executor.h"
+#include "core/exceptions.h"
 #include "core/graph/flow.h"
 #include "core/run/monitor.h"
 #include "core/run/output_folder.h"
@@ -12,6 +11,9 @@
 
 namespace flowtts {
 namespace {
+
+/// Of the Error by which a look at all records ends when the run is interrupted.
+constexpr std::string_view kInterruptedCode = "interrupted";
 
 std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
   std::vector<DeviceStagePlan> plans;
@@ -70,13 +72,10 @@ class OpenStages {
     std::optional<Error> error;
     try {
       error = call();
-    } catch (const std::exception& caught) {
-      error = Error{"exception", caught.what()};
+    } catch (...) {
+      error = error_from_exception();
     }
-    if (error) {
-      error->message = fmt::format("stage '{}': {}", stage.id, error->message);
-      error->fatal = true;
-    }
+    if (error) error->message = fmt::format("stage '{}': {}", stage.id, error->message);
     return error;
   }
 
@@ -86,32 +85,78 @@ class OpenStages {
 };
 
 /// Lets record filters that want to see all keys first do so.
-std::optional<Error> prepare_filters(Pipeline& pipeline, const RunContext& context) {
-  PipelineStage* source = nullptr;
-  for (PipelineStage& stage : pipeline.stages()) {
-    if (stage.type->kind == StageKind::kSource) source = &stage;
-  }
-  for (PipelineStage& stage : pipeline.stages()) {
-    if (!stage.in_reader) continue;
-    const RecordScan scan =
-        [&](const std::function<void(const RecordKey&)>& see) -> std::optional<Error> {
-      const KeepRecord keep = [&](const RecordKey& key) {
-        see(key);
-        return false;
-      };
-      while (const auto next = source->stage->next(keep)) {
-        if (next->payload.is_error() && next->payload.error().fatal) return next->payload.error();
-      }
-      if (auto error = source->stage->close()) return error;
-      return source->stage->open(context);
-    };
-    if (auto error = stage.stage->prepare(scan, context.seed)) {
-      error->message = fmt::format("stage '{}': {}", stage.id, error->message);
-      return error;
+class FilterPreparation {
+ public:
+  FilterPreparation(Pipeline& pipeline, const RunContext& context, const std::stop_token& stop)
+      : pipeline_(pipeline), context_(context), stop_(stop) {}
+
+  std::optional<Error> prepare() {
+    for (PipelineStage& stage : pipeline_.stages()) {
+      if (stage.type->kind == StageKind::kSource) source_ = stage.stage.get();
     }
+    for (PipelineStage* stage : in_flow_order()) {
+      std::optional<Error> error;
+      try {
+        error = stage->stage->prepare([this](const auto& see) { return scan(see); }, context_.seed);
+      } catch (...) {
+        error = error_from_exception();
+      }
+      if (error) {
+        error->message = fmt::format("stage '{}': {}", stage->id, error->message);
+        return error;
+      }
+      before_.push_back(stage->stage.get());
+    }
+    return std::nullopt;
   }
-  return std::nullopt;
-}
+
+ private:
+  std::vector<PipelineStage*> in_flow_order() {
+    std::vector<PipelineStage*> filters;
+    auto& stages = pipeline_.stages();
+    std::size_t at = 0;
+    while (stages[at].type->kind != StageKind::kSource) ++at;
+    while (stages[at].followers.size() == 1 && stages[stages[at].followers[0]].in_reader) {
+      at = stages[at].followers[0];
+      filters.push_back(&stages[at]);
+    }
+    return filters;
+  }
+
+  /// Shows the keys of all records that the filters before this one keep.
+  std::optional<Error> scan(const std::function<void(const RecordKey&)>& see) {
+    bool asked = false;
+    const auto look_at = [&](const RecordKey& key) {
+      for (const AnyStage* filter : before_) {
+        if (!filter->keep(key, context_.seed)) return;
+      }
+      see(key);
+    };
+    const KeepRecord keep = [&](const RecordKey& key) {
+      asked = true;
+      look_at(key);
+      return stop_.stop_requested();  // otherwise no record need be made
+    };
+    while (const auto next = source_->next(keep)) {
+      if (stop_.stop_requested()) return interrupted();
+      if (next->payload.is_error() && next->payload.error().fatal) return next->payload.error();
+      if (!asked && next->payload.ok()) look_at(next->key);  // a source that does not ask
+      asked = false;
+    }
+    if (auto error = source_->close()) return error;
+    return source_->open(context_);
+  }
+
+  static Error interrupted() {
+    return Error{std::string(kInterruptedCode), "interrupted before the first record"};
+  }
+
+  Pipeline& pipeline_;
+  const RunContext& context_;
+  const std::stop_token& stop_;
+  AnyStage* source_ = nullptr;
+  std::vector<const AnyStage*> before_;
+};
 
 void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor,
                         RunReport& report) {
@@ -147,11 +192,28 @@ RunStatus status_of(const RunReport& report, const RunSettings& settings, bool i
   return RunStatus::kSucceeded;
 }
 
-RunReport ended(const Error& error, RunStatus status) {
-  RunReport report;
-  report.status = status;
-  report.error = error;
+/// Of a run that did not get to its first record.
+RunReport not_begun(RunState& state, const Error& error) {
+  const bool interrupted = error.code == kInterruptedCode;
+  if (!interrupted) state.fail(error);
+  RunReport report = state.report();
+  report.status = interrupted ? RunStatus::kInterrupted : RunStatus::kEnvironment;
   return report;
+}
+
+/// "read = written + filtered + failed": where it does not hold, something was lost in silence, and
+/// the run must not pass for one that succeeded.
+std::optional<Error> unbalanced(const RunReport& report) {
+  const auto text = [](const Ledger& ledger) {
+    return fmt::format("{} read, {} written, {} filtered, {} failed, {} unfinished", ledger.read,
+                       ledger.written, ledger.filtered, ledger.failed, ledger.unfinished);
+  };
+  if (report.records.balanced() && report.items.balanced()) return std::nullopt;
+  return Error{
+      "unbalanced_ledger",
+      fmt::format("the ledger does not balance, which is a fault of FlowTTS: of records {}; "
+                  "of items {}",
+                  text(report.records), text(report.items))};
 }
 
 /// Everything between an open output folder and its final run.json.
@@ -159,17 +221,17 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
   RunState state(pipeline, options, folder);
   state.message(MessageLevel::kInfo,
                 fmt::format("run of {} ({}) begins", pipeline.name(), pipeline.file()));
-  OpenStages stages(pipeline, {folder ? folder->path() : std::filesystem::path(),
-                               pipeline.settings().seed});
+  OpenStages stages(pipeline,
+                    {folder ? folder->path() : std::filesystem::path(), pipeline.settings().seed});
   std::optional<Error> error = stages.open();
-  if (!error) error = prepare_filters(pipeline, stages.context());
-  if (error) return ended(*error, RunStatus::kEnvironment);
+  if (!error) error = FilterPreparation(pipeline, stages.context(), options.stop).prepare();
+  if (error) return not_begun(state, *error);
 
   std::vector<DeviceStagePlan> plans = device_plans(pipeline);
   std::unique_ptr<DeviceExecutor> executor;
   if (!plans.empty()) {
     executor = std::make_unique<DeviceExecutor>(std::move(plans));
-    if (auto failed = executor->start()) return ended(*failed, RunStatus::kEnvironment);
+    if (auto failed = executor->start()) return not_begun(state, *failed);
   }
   Monitor monitor(state, executor.get(), options);
   {
@@ -181,6 +243,10 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
   if (auto failed = stages.close()) state.fail(*failed);
 
   RunReport report = state.report();
+  if (auto fault = unbalanced(report); fault && !report.error) {
+    state.fail(*fault);
+    report.error = fault;
+  }
   if (executor) add_device_reports(pipeline, *executor, report);
   report.status = status_of(report, pipeline.settings(), monitor.interrupted());
   return report;
@@ -193,8 +259,10 @@ RunReport run(Pipeline& pipeline, const RunOptions& options) {
   if (!pipeline.settings().output.empty()) {
     auto created = OutputFolder::create(pipeline.settings().output);
     if (!created.ok()) {
-      const bool fatal = created.error().fatal;
-      return ended(created.error(), fatal ? RunStatus::kEnvironment : RunStatus::kRefused);
+      RunReport report;
+      report.error = created.error();
+      report.status = report.error->fatal ? RunStatus::kEnvironment : RunStatus::kRefused;
+      return report;
     }
     folder = *created;
   }

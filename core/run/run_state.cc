@@ -7,6 +7,20 @@
 #include "core/run/output_folder.h"
 
 namespace flowtts {
+namespace {
+
+/// A payload that cannot be written is no reason to lose the rest of the line.
+std::string payload_json(const AnyPayload& payload) {
+  try {
+    JsonWriter json;
+    payload.to_json(json);
+    return std::string(json.text());
+  } catch (...) {
+    return "null";
+  }
+}
+
+}  // namespace
 
 RunState::RunState(const Pipeline& pipeline, const RunOptions& options, OutputFolder* folder)
     : pipeline_(pipeline),
@@ -44,11 +58,6 @@ void RunState::progress(const RunProgress& progress) {
   observer_->progress(progress);
 }
 
-void RunState::add_reason(std::map<std::string, std::uint64_t>& reasons,
-                          const std::string& reason) {
-  reasons[reason] += 1;
-}
-
 void RunState::add_media(double seconds) {
   if (seconds == 0) return;
   const std::lock_guard lock(mutex_);
@@ -77,47 +86,42 @@ void RunState::record_settled(const Record&, Ending status) {
   }
 }
 
+void RunState::count_item(Ending ending, const Result<bool>& outcome) {
+  const std::lock_guard lock(mutex_);
+  switch (ending) {
+    case Ending::kWritten:
+      items_.written += 1;
+      break;
+    case Ending::kFiltered:
+      items_.filtered += 1;
+      filtered_items_[outcome.filtered().reason] += 1;
+      break;
+    case Ending::kFailed:
+      items_.failed += 1;
+      failed_items_[outcome.error().code] += 1;
+      break;
+    case Ending::kCancelled:
+      items_.unfinished += 1;
+      break;
+  }
+}
+
 void RunState::item_ended(const Packet& packet, const std::string& stage, Ending ending,
                           const Result<bool>& outcome, int attempts) {
-  {
-    const std::lock_guard lock(mutex_);
-    switch (ending) {
-      case Ending::kWritten:
-        items_.written += 1;
-        break;
-      case Ending::kFiltered:
-        items_.filtered += 1;
-        add_reason(filtered_items_, outcome.filtered().reason);
-        break;
-      case Ending::kFailed:
-        items_.failed += 1;
-        add_reason(failed_items_, outcome.error().code);
-        break;
-      case Ending::kCancelled:
-        items_.unfinished += 1;
-        break;
-    }
-  }
+  count_item(ending, outcome);
   if (ending != Ending::kFailed) return;
   dead_letter(*packet.record(), packet.path(), packet.payload(), stage, outcome.error(), attempts);
 }
 
-void RunState::record_malformed(const Record& record, const std::string& stage,
-                                const Error& error) {
-  {
-    const std::lock_guard lock(mutex_);
-    items_.failed += 1;
-    add_reason(failed_items_, error.code);
-  }
-  dead_letter(record, {}, AnyPayload(), stage, error, 1);
+void RunState::record_not_made(const Record& record, const std::string& stage, Ending ending,
+                               const Result<bool>& outcome) {
+  count_item(ending, outcome);
+  if (ending == Ending::kFailed) dead_letter(record, {}, AnyPayload(), stage, outcome.error(), 1);
 }
 
-void RunState::gather_failed(const Packet& trigger, const std::string& stage, const Error& error) {
-  if (error.fatal) {
-    fail(error);
-    return;
-  }
-  dead_letter(*trigger.record(), {}, trigger.record()->origin(), stage, error, 1);
+void RunState::gather_failed(const Packet& trigger, const std::string& stage, const Error& error,
+                             int attempts) {
+  dead_letter(*trigger.record(), {}, trigger.record()->origin(), stage, error, attempts);
 }
 
 void RunState::dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
@@ -139,8 +143,7 @@ void RunState::dead_letter(const Record& record, const std::vector<std::uint32_t
   json.key("item");
   if (payload) {
     json.begin_object().field("type", payload.info().name).key("payload");
-    payload.to_json(json);
-    json.end_object();
+    json.raw(payload_json(payload)).end_object();
   } else {
     json.null();
   }

@@ -54,9 +54,11 @@ class RunState final {
   void item_ended(const Packet& packet, const std::string& stage, Ending ending,
                   const Result<bool>& outcome, int attempts);
   /// The same where there is no packet: the record's own payload could not be made.
-  void record_malformed(const Record& record, const std::string& stage, const Error& error);
+  void record_not_made(const Record& record, const std::string& stage, Ending ending,
+                       const Result<bool>& outcome);
   /// A gather that failed: the record fails, the items have been counted.
-  void gather_failed(const Packet& trigger, const std::string& stage, const Error& error);
+  void gather_failed(const Packet& trigger, const std::string& stage, const Error& error,
+                     int attempts);
 
   RunProgress snapshot(double input_share) const;
   /// The counters as they stand, with everything but status, error and times.
@@ -64,7 +66,7 @@ class RunState final {
   double seconds() const { return seconds_since(start_); }
 
  private:
-  void add_reason(std::map<std::string, std::uint64_t>& reasons, const std::string& reason);
+  void count_item(Ending ending, const Result<bool>& outcome);
   void dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
                    const AnyPayload& payload, const std::string& stage, const Error& error,
                    int attempts);
@@ -87,7 +89,6 @@ class RunState final {
   std::optional<Error> fatal_;
   Ledger records_;  ///< Without `read`.
   Ledger items_;    ///< Without `read`.
-  std::map<std::string, std::uint64_t> filtered_records_;
   std::map<std::string, std::uint64_t> filtered_items_;
   std::map<std::string, std::uint64_t> failed_items_;
   double media_seconds_ = 0;

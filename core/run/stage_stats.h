@@ -22,6 +22,7 @@ class StageStats {
   /// Marks an item as being worked on from construction to destruction.
   class Working {
    public:
+    /// \param record_id which record, for the watchdog.
     Working(StageStats& stats, const std::string& record_id) : stats_(stats) {
       const std::lock_guard lock(stats_.mutex_);
       stats_.active_.push_back({this, Clock::now(), record_id});
@@ -42,6 +43,16 @@ class StageStats {
    private:
     StageStats& stats_;
   };
+
+  /// All that is being worked on makes progress: its age begins anew.
+  void touch() {
+    const std::lock_guard lock(mutex_);
+    const Clock::time_point now = Clock::now();
+    for (Active& active : active_) {
+      busy_seconds_ += std::chrono::duration<double>(now - active.since).count();
+      active.since = now;
+    }
+  }
 
   struct Oldest {
     double seconds = 0;
