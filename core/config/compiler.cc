@@ -126,6 +126,23 @@ std::optional<Pipeline> PipelineCompiler::compile(yaml::NodePtr root, const std:
   return std::move(pipeline_);
 }
 
+std::optional<PipelineStage> PipelineCompiler::compile_stage(const yaml::NodePtr& node,
+                                                             const std::string& file) {
+  pipeline_.file_ = file;
+  if (!node) return std::nullopt;
+  if (!node->is_map()) {
+    error(node->where, "wrong-type",
+          "found " + node->describe() + ", expected a stage's keys, such as type: ...");
+    return std::nullopt;
+  }
+  read_stage(node);
+  if (const yaml::Entry* from = node->find("from")) {
+    error(from->where, "misplaced-key", "a stage that stands alone has no 'from'");
+  }
+  if (diagnostics_.has_errors()) return std::nullopt;
+  return std::move(pipeline_.stages_.front());
+}
+
 void PipelineCompiler::read_head(const yaml::Node& root) {
   for (const yaml::Entry& entry : root.entries) {
     if (std::find(kRootKeys.begin(), kRootKeys.end(), entry.key) != kRootKeys.end()) continue;

@@ -23,6 +23,9 @@ class PipelineCompiler {
 
   std::optional<Pipeline> compile(yaml::NodePtr root, const std::string& file);
 
+  /// One stage alone, from the lines that it has in a file; for `testing::StageRunner`.
+  std::optional<PipelineStage> compile_stage(const yaml::NodePtr& node, const std::string& file);
+
  private:
   void read_head(const yaml::Node& root);
   void read_run(const yaml::Node* run);
