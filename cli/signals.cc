@@ -1,10 +1,15 @@
 #include "cli/signals.h"
 
+#include <chrono>
+
 #include <pthread.h>
 #include <unistd.h>
 
 namespace flowtts::cli {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kEcho = std::chrono::milliseconds(300);
 
 bool is_ignored(int signal) {
   struct sigaction action {};
@@ -33,10 +38,15 @@ SignalGuard::~SignalGuard() {
 }
 
 void SignalGuard::wait() {
+  Clock::time_point first_came;
   while (!ending_.load()) {
     int signal = 0;
     if (::sigwait(&awaited_, &signal) != 0 || signal == SIGRTMIN) continue;
-    if (first_.load() != 0) ::_exit(128 + signal);
+    if (first_.load() != 0) {
+      if (Clock::now() - first_came < kEcho) continue;
+      ::_exit(128 + signal);
+    }
+    first_came = Clock::now();
     first_.store(signal);
     stop_.request_stop();
     if (on_first_) on_first_(signal);

@@ -10,9 +10,10 @@
 namespace flowtts::cli {
 
 /// While it lives, the first SIGINT, SIGTERM or SIGHUP asks for an end by `token`, and the second
-/// ends the process at once with 128 + its number. A signal that the process was started with
-/// ignored (as by nohup) stays ignored. SIGPIPE is ignored: a reader of the output that goes away
-/// is no reason to end a run.
+/// ends the process at once with 128 + its number. One within 0.3 s of the first is taken as its
+/// echo: `timeout` and batch systems send a signal to the process and again to its group. A signal
+/// that the process was started with ignored (as by nohup) stays ignored. SIGPIPE is ignored: a
+/// reader of the output that goes away is no reason to end a run.
 ///
 /// Made before any other thread, so that all of them have the signals blocked; ended on the same
 /// thread. One thread waits for them, so that what follows is no signal handler's business.

@@ -92,3 +92,17 @@ interrupted() {
 }
 interrupted INT 130
 interrupted TERM 143
+
+# A second signal ends it at once: the run waits for an input that never comes.
+mkfifo stalled
+sleep 600 >stalled &
+trap "kill $! 2>/dev/null" EXIT
+"$FLOWTTS" count.yaml --set vars.input=stalled --set run.output=cut >out 2>stalled.err &
+until grep -qsF begins stalled.err; do sleep 0.05; done
+kill -TERM $!
+sleep 0.5
+kill -TERM $!
+status=0
+wait $! || status=$?
+[[ $status == 143 ]] || { echo "the second signal gave $status"; cat out stalled.err; exit 1; }
+[[ ! -e cut/run.json ]]
