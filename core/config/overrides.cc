@@ -84,7 +84,8 @@ class Override {
   yaml::NodePtr parse_value(const std::string& text) {
     auto node = std::make_shared<yaml::Node>();
     node->kind = yaml::Node::Kind::kScalar;
-    if (text.empty()) {
+    if (text.empty() || text == "-") {  // "-" is the standard input, not a list of nothing
+      node->text = text;
       node->quoted = true;
     } else if (text == "null" || text == "~") {
       node->kind = yaml::Node::Kind::kNull;

@@ -1,5 +1,6 @@
 #include <flowtts/stage.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <memory>
@@ -83,9 +84,18 @@ struct LoadConversations final : Source<Conversation> {
       return keep(key);
     });
     position_->store(reader_->offset(), std::memory_order_relaxed);
-    if (!entry) return end();
+    if (!entry) {
+      position_->store(file_bytes_, std::memory_order_relaxed);
+      return end();
+    }
     return SourceRecord<Conversation>{std::move(entry->key), entry->offset,
                                       std::move(entry->conversation)};
+  }
+
+  double fraction() const {
+    if (!position_ || file_bytes_ == 0) return -1;  // a pipe does not tell its length
+    const auto position = static_cast<double>(position_->load(std::memory_order_relaxed));
+    return std::min(1.0, position / static_cast<double>(file_bytes_));
   }
 
   std::optional<Error> close() {

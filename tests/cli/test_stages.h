@@ -69,24 +69,12 @@ struct Forget final : Sink<Reading> {
   std::optional<Error> process(const Reading&, const Item&) const { return std::nullopt; }
 };
 
-template <class T>
-StageType type_of() {
-  StageType type;
-  Spec<T> spec(type.spec);
-  T::describe(spec);
-  type.kind = detail::kind_of<T>();
-  type.in = detail::in_of<T>();
-  type.out = detail::out_of<T>();
-  type.make = [] { return std::make_unique<StageAdapter<T>>(); };
-  return type;
-}
-
 inline const StageRegistry& registry() {
   static const StageRegistry kRegistry = [] {
     StageRegistry made;
-    made.add(type_of<ReadGauge>());
-    made.add(type_of<Weigh>());
-    made.add(type_of<Forget>());
+    made.add(make_stage_type<ReadGauge>());
+    made.add(make_stage_type<Weigh>());
+    made.add(make_stage_type<Forget>());
     return made;
   }();
   return kRegistry;

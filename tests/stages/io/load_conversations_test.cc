@@ -50,6 +50,26 @@ TEST_CASE("the stage load_conversations gives what is kept and what failed, and 
   }
 }
 
+TEST_CASE("load_conversations tells which share of its file has been read") {
+  const TempFolder folder;
+  const std::string record = R"({"id": "a", "conversations": []},)";
+  const auto stage = loader(folder.write("c.json", "[" + record + record + "  ]\n"));
+  CHECK(stage->fraction() < 0);
+  REQUIRE(!stage->open({}));
+  CHECK(stage->fraction() == 0);
+  const KeepRecord keep = [](const RecordKey&) { return true; };
+  double before = 0;
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(stage->next(keep));
+    CHECK(stage->fraction() > before);
+    CHECK(stage->fraction() < 1);
+    before = stage->fraction();
+  }
+  CHECK_FALSE(stage->next(keep));
+  CHECK(stage->fraction() == 1);
+  CHECK(!stage->close());
+}
+
 TEST_CASE("load_conversations says before the run what is wrong with its file") {
   const TempFolder folder;
   const auto errors_of = [](const std::string& path) {
