@@ -25,7 +25,7 @@ struct Resample final : Map<Audio, Audio> {
         .range(4000, 384'000)
         .example("16000")
         .param("quality", &Resample::quality,
-               "libsoxr's recipe: `high` keeps what 16 bits hold, `very_high` what 24 hold.")
+               "The recipe of libsoxr: `high` keeps what 16 bits hold, `very_high` what 24 hold.")
         .one_of({kResampleQualities.begin(), kResampleQualities.end()});
   }
 
