@@ -1,4 +1,6 @@
-#include <algorithm>
+#include <unistd.h>
+
+#include <cstdio>
 #include <set>
 #include <string>
 #include <variant>
@@ -15,6 +17,36 @@ namespace {
 
 using namespace flowtts;
 using flowtts::testing::StageRunner;
+
+/// Catches what is printed on either stream while it lives.
+class Printed {
+ public:
+  explicit Printed(std::string& text) : text_(text), file_(std::tmpfile()) {
+    for (const int stream : {1, 2}) {
+      saved_.push_back(::dup(stream));
+      ::dup2(::fileno(file_), stream);
+    }
+  }
+  ~Printed() {
+    std::fflush(stdout);
+    for (const int stream : {1, 2}) {
+      ::dup2(saved_[static_cast<std::size_t>(stream - 1)], stream);
+      ::close(saved_[static_cast<std::size_t>(stream - 1)]);
+    }
+    std::rewind(file_);
+    for (int c = std::fgetc(file_); c != EOF; c = std::fgetc(file_)) {
+      text_ += static_cast<char>(c);
+    }
+    std::fclose(file_);
+  }
+  Printed(const Printed&) = delete;
+  Printed& operator=(const Printed&) = delete;
+
+ private:
+  std::string& text_;
+  std::FILE* file_;
+  std::vector<int> saved_;
+};
 
 bool is_snake_case(const std::string& name) {
   const std::string allowed = "abcdefghijklmnopqrstuvwxyz0123456789_";
@@ -160,11 +192,18 @@ TEST_CASE("every stage type says what it is, and its parameters are what they sa
   }
 }
 
-TEST_CASE("every stage type can be made from the examples of its parameters, or says why not") {
+TEST_CASE("every stage type can be made from the examples of its parameters, and prints nothing") {
   for (const StageType* type : StageRegistry::global().all()) {
     CAPTURE(type->spec.name);
+    std::vector<Diagnostic> found;
+    std::string printed;
+    {
+      const Printed caught(printed);
+      found = StageRunner(lines_of(*type)).diagnostics();
+    }
+    CHECK(printed.empty());
     // The stage's own check may find that a file of an example is not there; nothing else is wrong.
-    for (const Diagnostic& one : StageRunner(lines_of(*type)).diagnostics()) {
+    for (const Diagnostic& one : found) {
       CAPTURE(one.text());
       CHECK((one.code == "bad-parameter" || one.severity == Severity::kWarning));
     }

@@ -6,8 +6,43 @@
 #include <flowtts/pipeline.h>
 
 #include "core/config/params.h"
+#include "tests/core/test_stages.h"
 
 using namespace flowtts;
+
+namespace {
+
+/// Says that a pipeline may end with it, which for a source can only be a mistake.
+struct Final final : Source<flowtts::testing::Num> {
+  static void describe(Spec<Final>& spec) { spec.name("final").summary("Ends.").may_end(); }
+  std::optional<SourceRecord<flowtts::testing::Num>> next(const KeepRecord&) {
+    return std::nullopt;
+  }
+};
+struct FinalFilter final : RecordFilter {
+  static void describe(Spec<FinalFilter>& spec) {
+    spec.name("final_filter").summary("Ends.").may_end();
+  }
+  bool keep(const RecordKey&, std::uint64_t) const { return true; }
+};
+
+}  // namespace
+
+TEST_CASE("a source, or a record filter behind it, needs a follower whatever its spec says") {
+  StageRegistry registry;
+  registry.add(make_stage_type<Final>());
+  registry.add(make_stage_type<FinalFilter>());
+  Pipeline::Options options;
+  options.registry = &registry;
+  for (const char* stages : {"[{type: final}]", "[{type: final}, {type: final_filter}]"}) {
+    Diagnostics found;
+    CHECK_FALSE(
+        Pipeline::parse(std::string("flowtts: 1\nstages: ") + stages, "x.yaml", options, found)
+            .has_value());
+    REQUIRE(found.sorted().size() == 1);
+    CHECK(found.sorted()[0].code == "dead-end");
+  }
+}
 
 TEST_CASE("the nearest word is one that a person may have meant") {
   const std::vector<std::string> words{"max_words", "roles", "seed", "from", "a", "output"};
