@@ -52,9 +52,7 @@ if(FLOWTTS_SANITIZE)
     "-fsanitize=${FLOWTTS_SANITIZE}" -fno-omit-frame-pointer)
   target_link_options(flowtts_build INTERFACE "-fsanitize=${FLOWTTS_SANITIZE}")
   if("undefined" IN_LIST flowtts_sanitizers)
-    # oneTBB's graph_task casts itself to its own type when it has been destructed, which `vptr` sees.
-    target_compile_options(flowtts_build INTERFACE -fno-sanitize-recover=undefined
-                           -fno-sanitize=vptr)
+    target_compile_options(flowtts_build INTERFACE -fno-sanitize-recover=undefined)
   endif()
 else()
   # A symbol that a library forgets to link is an error here, not at run time.
