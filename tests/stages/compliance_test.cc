@@ -22,6 +22,7 @@ using flowtts::testing::StageRunner;
 class Printed {
  public:
   explicit Printed(std::string& text) : text_(text), file_(std::tmpfile()) {
+    std::fflush(stdout);  // what the tests themselves have printed stays theirs
     for (const int stream : {1, 2}) {
       saved_.push_back(::dup(stream));
       ::dup2(::fileno(file_), stream);
