@@ -87,7 +87,7 @@ std::string described(const StageType& type, std::size_t width, bool colour) {
 std::vector<std::string> topics(const StageRegistry& registry) {
   std::vector<std::string> names;
   for (const StageType* type : registry.all()) names.push_back(type->spec.name);
-  for (const char* topic : {"run", "stage", "batch"}) names.emplace_back(topic);
+  for (const char* topic : {"run", "stage", "batch", "recycle"}) names.emplace_back(topic);
   return names;
 }
 

@@ -23,6 +23,7 @@ std::string flow_text(const PipelineStage& stage) {
 std::string place_text(const PipelineStage& stage) {
   if (stage.type->kind == StageKind::kSource) return "the reader";
   if (stage.in_reader) return "the reader";
+  if (stage.in_lane) return "the lanes before it";
   if (stage.type->kind != StageKind::kDevice) {
     return format_number_of(static_cast<std::uint64_t>(stage.concurrency), "thread");
   }
@@ -105,14 +106,14 @@ std::string device_memory(const Pipeline& pipeline) {
     }
   }
   if (by_need.empty()) return "";
-  const std::uint64_t limit = pipeline.settings().device_memory_limit.bytes;
+  const bool limited = pipeline.settings().memory_limit_on_devices().limits();
   std::string text;
   for (const auto& [need, devices] : by_need) {
     text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", list_devices(devices), need);
   }
-  text += limit > 0
-              ? fmt::format("; limited to {} (run.device_memory_limit)", byte_size_text(limit))
-              : "; no limit (run.device_memory_limit)";
+  text += limited ? fmt::format("; limited to {} (run.device_memory_limit)",
+                                pipeline.settings().device_memory_limit)
+                  : "; no limit (run.device_memory_limit)";
   return text;
 }
 

@@ -221,6 +221,9 @@ void write_stage_key(JsonWriter& json, const ParamDoc& key, const StageRegistry&
   } else if (key.name == "batch") {
     BatchSettings batch;
     write_params(json, batch_params(), &batch);
+  } else if (key.name == "recycle") {
+    RecycleSettings recycle;
+    write_params(json, recycle_params(), &recycle);
   } else if (key.name == "with") {
     json.field("type", "object");
   } else {
@@ -248,7 +251,8 @@ void write_stage_type(JsonWriter& json, const StageType& type) {
   if (type.kind == StageKind::kDevice) {
     json.field("concurrency", false);
   } else {
-    for (const char* key : {"devices", "lanes", "batch"}) json.field(key, false);
+    if (!type.has_lane_form) json.field("devices", false);
+    for (const char* key : {"lanes", "batch", "recycle"}) json.field(key, false);
   }
   json.end_object().end_object().end_object();
 }

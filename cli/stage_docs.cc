@@ -68,23 +68,29 @@ std::string example_value(const ParamInfo& param, const ParamField& field) {
 /// The keys that every stage of a pipeline file may have. The compiler reads them one by one, so
 /// their declarations are here; a test holds them against those that it knows.
 std::vector<ParamDoc> stage_keys_docs() {
-  return {{"id", "text", "the type", "letters, digits and _",
-           "The stage's name, unlike that of any other stage of the file.", "split"},
-          {"type", "text", "required", "", "What it is: a name that 'flowtts stages' lists.",
-           "split_sentences"},
-          {"from", "text or list of texts", "the stage above", "",
-           "The ids of the stages that it takes its items from.", "[clean, load]"},
-          {"concurrency", "integer", "1", "1 to 1024, or auto",
-           "How many threads work on it at once; auto is one for each core. Not for device stages.",
-           "2"},
-          {"devices", "text or list of texts", "auto", "auto, cpu, cpu:N, cuda or cuda:N",
-           "Of a device stage: where it works. auto is every GPU, or the CPU where there is none.",
-           "[cuda:0, cuda:1]"},
-          {"lanes", "integer", "auto", "1 to 64, or auto",
-           "Of a device stage: threads that feed each device.", "2"},
-          {"batch", "map", "", "", "Of a device stage: how batches are made; see batch.",
-           "{max_items: 64}"},
-          {"with", "map", "", "", "The parameters of the stage's type.", "{max_words: 40}"}};
+  return {
+      {"id", "text", "the type", "letters, digits and _",
+       "The stage's name, unlike that of any other stage of the file.", "split"},
+      {"type", "text", "required", "", "What it is: a name that 'flowtts stages' lists.",
+       "split_sentences"},
+      {"from", "text or list of texts", "the stage above", "",
+       "The ids of the stages that it takes its items from.", "[clean, load]"},
+      {"concurrency", "integer", "1", "1 to 1024, or auto",
+       "How many threads work on it at once; auto is one for each core. Not for device stages.",
+       "2"},
+      {"devices", "text or list of texts", "auto", "auto, cpu, cpu:N, cuda or cuda:N",
+       "Of a device stage: where it works. auto is every GPU, or the CPU where there is none. "
+       "Of a map that can run in a device stage's lanes: auto does so where it can, cpu does not.",
+       "[cuda:0, cuda:1]"},
+      {"lanes", "integer", "auto", "1 to 64, or auto",
+       "Of a device stage: threads that feed each device.", "2"},
+      {"batch", "map", "", "", "Of a device stage: how batches are made; see batch.",
+       "{max_items: 64}"},
+      {"recycle", "map", "", "",
+       "Of a device stage: when a device loads it anew, for models that hold ever more memory; "
+       "see recycle.",
+       "{after_batches: 10000}"},
+      {"with", "map", "", "", "The parameters of the stage's type.", "{max_words: 40}"}};
 }
 
 }  // namespace
@@ -147,12 +153,15 @@ std::string example_yaml(const StageType& type, std::size_t indent) {
 std::vector<SettingsDoc> settings_docs() {
   RunSettings run;
   BatchSettings batch;
+  RecycleSettings recycle;
   return {
       {"run", "run", "The settings of a run as a whole.", param_docs(run_params(), &run)},
       {"run", "run.on_error", "What happens when items fail.", param_docs(on_error_params(), &run)},
       {"stage", "stages[]", "What every stage of a pipeline file may have.", stage_keys_docs()},
       {"batch", "batch", "How a device stage's batches are made.",
-       param_docs(batch_params(), &batch)}};
+       param_docs(batch_params(), &batch)},
+      {"recycle", "recycle", "When a device loads a device stage anew.",
+       param_docs(recycle_params(), &recycle)}};
 }
 
 }  // namespace flowtts::cli

@@ -64,20 +64,47 @@ std::string ledgers(const RunReport& report) {
          reasons("failed items by error", report.failed_items);
 }
 
+/// What went on with a device that a user should know of.
+std::string device_events(const DeviceReport& device) {
+  const std::string name = device.device.id.text();
+  const MemoryRecoveries& memory = device.recoveries;
+  std::string text;
+  if (memory.out_of_memory > 0) {
+    text += fmt::format(
+        "  {}: ran out of memory {} times: {} batches tried again, {} cut in halves, "
+        "{} items failed\n",
+        name, memory.out_of_memory, memory.retried, memory.halved, memory.failed);
+  }
+  if (device.recycled > 0) {
+    text += fmt::format("  {}: loaded anew {} times\n", name, device.recycled);
+  }
+  if (!device.lost.empty()) {
+    text += fmt::format("  {}: given up; the other devices did its work: {}\n", name, device.lost);
+  }
+  return text;
+}
+
 std::string devices(const RunReport& report, bool colour) {
-  Table table({"device", "stage", "lanes", "batches", "items", "busy", "useful", "peak memory"},
-              {"lanes", "batches", "items", "busy", "useful", "peak memory"});
+  Table table(
+      {"device", "stage", "lanes", "batches", "items", "busy", "active", "filled", "useful",
+       "waited", "peak memory"},
+      {"lanes", "batches", "items", "busy", "active", "filled", "useful", "waited", "peak memory"});
+  std::string events;
   bool any = false;
   for (const StageReport& stage : report.stages) {
     for (const DeviceReport& device : stage.devices) {
       any = true;
       table.add({device.device.id.text(), stage.id, fmt::format("{}", device.lanes),
                  format_count(device.batches), format_count(device.items),
-                 format_share(device.busy_share), format_share(device.useful_share),
-                 device.peak_bytes > 0 ? byte_size_text(device.peak_bytes) : ""});
+                 format_share(device.busy_share),
+                 device.active_share < 0 ? "" : format_share(device.active_share),
+                 format_share(device.fill_share), format_share(device.useful_share),
+                 fmt::format("{:.2f} s", device.queue_seconds),
+                 device.memory.peak > 0 ? byte_size_text(device.memory.peak) : ""});
+      events += device_events(device);
     }
   }
-  return any ? "\n" + table.text(colour) : "";
+  return any ? "\n" + table.text(colour) + events : "";
 }
 
 bool has_content(const std::filesystem::path& file) {

@@ -27,7 +27,7 @@ std::string cpu_name() {
 DeviceInfo cpu() {
   DeviceInfo info{{DeviceKind::kCpu, 0}, "", 0, 0};
   if (const auto runtime = make_device_runtime("host"); runtime.ok()) {
-    if (auto started = (*runtime)->start(info.id, 0); started.ok()) info = *started;
+    if (auto started = (*runtime)->start(info.id, {}); started.ok()) info = *started;
   }
   info.name =
       fmt::format("{}, {}", cpu_name(),
@@ -51,7 +51,7 @@ int probe(const std::vector<DeviceInfo>& devices) {
   int status = 0;
   fmt::print("\n");
   for (const DeviceInfo& device : devices) {
-    const Result<DeviceInfo> started = (*runtime)->start(device.id, 0);
+    const Result<DeviceInfo> started = (*runtime)->start(device.id, {});
     if (!started.ok()) status = kEnvironmentError;
     fmt::print("torch: {}: {}\n", device.id.text(),
                started.ok() ? "works" : started.error().message);

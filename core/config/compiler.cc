@@ -20,8 +20,8 @@ namespace {
 const std::vector<std::string> kRootKeys{"flowtts", "name", "description", "vars", "run", "stages"};
 
 bool is_snake_case(std::string_view text) {
-  const bool letters = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") ==
-                       std::string_view::npos;
+  const bool letters =
+      text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
   return !text.empty() && letters && text[0] >= 'a' && text[0] <= 'z';
 }
 
@@ -119,6 +119,7 @@ std::optional<Pipeline> PipelineCompiler::compile(yaml::NodePtr root, const std:
   check_types(order);
   if (!diagnostics_.has_errors()) {
     place_record_filters();
+    place_lane_maps();
     estimate_growth(order);
   }
   if (diagnostics_.has_errors()) return std::nullopt;
@@ -172,13 +173,22 @@ void PipelineCompiler::read_run(const yaml::Node* run) {
   const yaml::Node* on_error = run && run->is_map() ? value_at(*run, "on_error") : nullptr;
   read_params(on_error, on_error_params(), &pipeline_.settings_, where, "run.on_error",
               diagnostics_);
+  if (!parse_memory_limit(pipeline_.settings_.device_memory_limit)) {
+    const yaml::Node* value =
+        run && run->is_map() ? value_at(*run, "device_memory_limit") : nullptr;
+    error(value ? value->where : where, "wrong-type",
+          fmt::format("run: 'device_memory_limit': found '{}', expected a size such as 16GiB or a "
+                      "share of the device's memory such as 80%",
+                      pipeline_.settings_.device_memory_limit));
+  }
   bool share = false;
   if (!parse_max_failed(pipeline_.settings_.max_failed, share)) {
     const yaml::Node* value = on_error ? value_at(*on_error, "max_failed") : nullptr;
-    error(value ? value->where : where, "wrong-type",
-          fmt::format("run.on_error: 'max_failed': found '{}', expected a number of records such as "
-                      "100 or a share such as 1%",
-                      pipeline_.settings_.max_failed));
+    error(
+        value ? value->where : where, "wrong-type",
+        fmt::format("run.on_error: 'max_failed': found '{}', expected a number of records such as "
+                    "100 or a share such as 1%",
+                    pipeline_.settings_.max_failed));
   }
 }
 
@@ -200,8 +210,8 @@ void PipelineCompiler::read_stage(const yaml::NodePtr& node) {
   const yaml::Node* id = value_at(*node, "id");
   const yaml::Node* type = value_at(*node, "type");
   stage.id = id && id->is_scalar() ? id->text : type && type->is_scalar() ? type->text : "";
-  if (id && !id->faulty && (!id->is_scalar() || !is_snake_case(id->text) || id->text == "vars" ||
-             id->text == "run")) {
+  if (id && !id->faulty &&
+      (!id->is_scalar() || !is_snake_case(id->text) || id->text == "vars" || id->text == "run")) {
     error(id->where, "bad-id",
           fmt::format("found {} as a stage's id, expected a name of small letters, digits and '_' "
                       "that begins with a letter and is neither vars nor run",
@@ -260,9 +270,9 @@ void PipelineCompiler::read_type(const yaml::Node& node, PipelineStage& stage) {
 
 void PipelineCompiler::read_numbers(const yaml::Node& node, PipelineStage& stage) {
   const bool device = stage.type->kind == StageKind::kDevice;
-  for (const char* key : {"devices", "lanes", "batch"}) {
+  for (const std::string_view key : {"devices", "lanes", "batch", "recycle"}) {
     const yaml::Entry* entry = node.find(key);
-    if (!entry || device) continue;
+    if (!entry || device || (key == "devices" && stage.type->has_lane_form)) continue;
     error(entry->where, "misplaced-key",
           fmt::format("{}: '{}' is for stages that work on devices; this one is a {} stage",
                       name_of(stage), key, stage_kind_name(stage.type->kind)));
@@ -301,32 +311,54 @@ void PipelineCompiler::read_numbers(const yaml::Node& node, PipelineStage& stage
                       name_of(stage)));
   } else if (stage.concurrency > 1 && serial) {
     error(concurrency->value->where, "serial-stage",
-          fmt::format("{}: works on one item at a time, so its concurrency is 1",
-                      name_of(stage)));
+          fmt::format("{}: works on one item at a time, so its concurrency is 1", name_of(stage)));
   }
 }
 
+std::optional<std::vector<std::string>> PipelineCompiler::read_device_names(
+    const yaml::Node& node, const PipelineStage& stage) {
+  const yaml::Node* devices = value_at(node, "devices");
+  if (!devices) return std::vector<std::string>{"auto"};
+  StageSpec spec;
+  struct Names {
+    std::vector<std::string> devices;
+  } given;
+  Spec<Names>(spec).param("devices", &Names::devices, "The devices.");
+  auto map = std::make_shared<yaml::Node>();
+  map->kind = yaml::Node::Kind::kMap;
+  map->entries.push_back(*node.find("devices"));
+  Diagnostics found;
+  read_params(map.get(), spec.params, &given, node.where, name_of(stage), found);
+  for (const Diagnostic& one : found.sorted()) error(one.where, one.code, one.message);
+  if (found.has_errors() || devices->faulty) return std::nullopt;
+  return given.devices;
+}
+
+/// A map that could run in a device stage's lanes is told to do so, or to stay on the CPU.
+void PipelineCompiler::read_place_of_map(const yaml::Node& node, PipelineStage& stage) {
+  if (!stage.type->has_lane_form) return;
+  const auto names = read_device_names(node, stage);
+  if (!names) return;
+  stage.on_host = *names == std::vector<std::string>{"cpu"};
+  if (stage.on_host || *names == std::vector<std::string>{"auto"}) return;
+  error(
+      value_at(node, "devices")->where, "bad-device",
+      fmt::format("{}: 'devices': found {}, expected auto, which is where the device stage before "
+                  "it works, or cpu",
+                  name_of(stage), list_words(*names)));
+}
+
 void PipelineCompiler::read_devices(const yaml::Node& node, PipelineStage& stage) {
+  read_place_of_map(node, stage);
   if (stage.type->kind != StageKind::kDevice) return;
   read_params(value_at(node, "batch"), batch_params(), &stage.batch, node.where,
               name_of(stage) + ": batch", diagnostics_);
-  std::vector<std::string> names{"auto"};
+  read_params(value_at(node, "recycle"), recycle_params(), &stage.recycle, node.where,
+              name_of(stage) + ": recycle", diagnostics_);
+  const auto given = read_device_names(node, stage);
+  if (!given) return;
+  const std::vector<std::string>& names = *given;
   const yaml::Node* devices = value_at(node, "devices");
-  if (devices) {
-    StageSpec spec;
-    struct Names {
-      std::vector<std::string> devices;
-    } given;
-    Spec<Names>(spec).param("devices", &Names::devices, "The devices.");
-    auto map = std::make_shared<yaml::Node>();
-    map->kind = yaml::Node::Kind::kMap;
-    map->entries.push_back(*node.find("devices"));
-    Diagnostics found;
-    read_params(map.get(), spec.params, &given, node.where, name_of(stage), found);
-    for (const Diagnostic& one : found.sorted()) error(one.where, one.code, one.message);
-    if (found.has_errors() || devices->faulty) return;
-    names = given.devices;
-  }
   if (!gpus_) gpus_ = options_.gpus ? options_.gpus() : visible_gpus();
   const bool cpu_only = stage.type->spec.runtime == "host";  // core itself reaches no GPU
   auto parsed = parse_devices(names, cpu_only ? std::vector<DeviceInfo>() : *gpus_);

@@ -14,6 +14,9 @@ namespace flowtts {
 /// Reads the limit of `on_error.max_failed`; see settings.cc.
 std::optional<double> parse_max_failed(std::string_view text, bool& share);
 
+/// "4GiB" is bytes, "80%" a share of what a device has. Nothing where it is neither.
+std::optional<MemoryLimit> parse_memory_limit(std::string_view text);
+
 /// Turns a pipeline file's tree into a Pipeline, reporting everything that is wrong with it in one
 /// pass. Used once.
 class PipelineCompiler {
@@ -34,6 +37,9 @@ class PipelineCompiler {
   void read_type(const yaml::Node& node, PipelineStage& stage);
   void read_numbers(const yaml::Node& node, PipelineStage& stage);
   void read_devices(const yaml::Node& node, PipelineStage& stage);
+  std::optional<std::vector<std::string>> read_device_names(const yaml::Node& node,
+                                                            const PipelineStage& stage);
+  void read_place_of_map(const yaml::Node& node, PipelineStage& stage);
   void configure(const yaml::Node& node, PipelineStage& stage);
 
   void connect();
@@ -47,6 +53,7 @@ class PipelineCompiler {
   void check_ends();
   void check_types(const std::vector<std::size_t>& order);
   void place_record_filters();
+  void place_lane_maps();
   void estimate_growth(const std::vector<std::size_t>& order);
 
   std::string name_of(const PipelineStage& stage) const;
@@ -62,7 +69,8 @@ class PipelineCompiler {
   std::optional<std::vector<DeviceInfo>> gpus_;
 };
 
-/// The tree as JSON text; texts that YAML reads as numbers, true, false or null are written as such.
+/// The tree as JSON text; texts that YAML reads as numbers, true, false or null are written as
+/// such.
 std::string tree_json(const yaml::Node& node);
 
 }  // namespace flowtts

@@ -222,6 +222,24 @@ void PipelineCompiler::place_record_filters() {
   }
 }
 
+void PipelineCompiler::place_lane_maps() {
+  for (PipelineStage& stage : pipeline_.stages_) {
+    if (stage.type->kind != StageKind::kDevice) continue;
+    // From the device stage on: as long as one map alone follows that has a form for its devices.
+    PipelineStage* before = &stage;
+    while (before->followers.size() == 1) {
+      PipelineStage& next = pipeline_.stages_[before->followers.front()];
+      const auto has_form = [&](DeviceId device) { return next.stage->runs_in_lane(device); };
+      if (next.from.size() != 1 || next.on_host || !next.type->has_lane_form ||
+          !std::all_of(stage.devices.begin(), stage.devices.end(), has_form)) {
+        break;
+      }
+      next.in_lane = true;
+      before = &next;
+    }
+  }
+}
+
 void PipelineCompiler::estimate_growth(const std::vector<std::size_t>& order) {
   for (auto index = order.rbegin(); index != order.rend(); ++index) {
     PipelineStage& stage = pipeline_.stages_[*index];

@@ -93,9 +93,9 @@ class Override {
       Diagnostics inner;
       const yaml::NodePtr parsed = yaml::parse(text, where_.file, inner);
       if (!parsed || inner.has_errors()) {
-        diagnostics_.error(where_, "bad-override",
-                           fmt::format("'{}' is no YAML value: {}", text,
-                                       inner.sorted().front().message));
+        diagnostics_.error(
+            where_, "bad-override",
+            fmt::format("'{}' is no YAML value: {}", text, inner.sorted().front().message));
         return nullptr;
       }
       *node = *parsed;
@@ -149,8 +149,8 @@ yaml::NodePtr apply_overrides(yaml::NodePtr root, std::span<const std::string> o
 }
 
 std::span<const std::string> stage_keys() {
-  static const std::array<std::string, 8> kKeys{"id",      "type",  "from",  "concurrency",
-                                                "devices", "lanes", "batch", "with"};
+  static const std::array<std::string, 9> kKeys{
+      "id", "type", "from", "concurrency", "devices", "lanes", "batch", "recycle", "with"};
   return kKeys;
 }
 

@@ -4,6 +4,8 @@
 
 #include <flowtts/pipeline.h>
 
+#include "core/config/compiler.h"
+#include "core/config/params.h"
 #include "core/device/devices.h"
 
 namespace flowtts {
@@ -33,8 +35,10 @@ const std::vector<ParamInfo>& run_params() {
                "The most payload bytes in flight, by the stages' own estimates.")
         .at_least(1 << 20)
         .example("4GiB")
-        .param("device_memory_limit", &RunSettings::device_memory_limit,
-               "The most memory to take on each device; 0 leaves it to the device.")
+        .param(
+            "device_memory_limit", &RunSettings::device_memory_limit,
+            "The most memory to take on each device, all that the run has there included: bytes, "
+            "or a share of what the device has; 0 sets no limit.")
         .example("16GiB")
         .param("threads", &RunSettings::threads,
                "Threads for the CPU stages together; 0 takes the machine's cores.")
@@ -76,10 +80,50 @@ const std::vector<ParamInfo>& batch_params() {
             .range(0, 60000)
             .unit("milliseconds")
             .param("max_length", &BatchSettings::max_length,
-                   "The most items × longest length of a batch, in the stage's own unit; 0: any.")
-            .at_least(0);
+                   "The most rows × longest length of a batch, in the stage's own unit; 0: any.")
+            .at_least(0)
+            .param("look_ahead", &BatchSettings::look_ahead,
+                   "Of a stage that learns an item's true length by a first half: how many items "
+                   "each device prepares before it finishes some. The more, the less padding.")
+            .range(1, 1e6)
+            .unit("items");
       });
   return kParams;
+}
+
+const std::vector<ParamInfo>& recycle_params() {
+  static const std::vector<ParamInfo> kParams =
+      declare<RecycleSettings>([](Spec<RecycleSettings>& spec) {
+        spec.param("after_batches", &RecycleSettings::after_batches,
+                   "Load a device's copy of the stage anew after so many batches; 0: never.")
+            .at_least(0)
+            .unit("batches")
+            .param("when_reserved_over", &RecycleSettings::when_reserved_over,
+                   "Load it anew when the run holds more of the device's memory; 0: never.")
+            .example("8GiB");
+      });
+  return kParams;
+}
+
+std::optional<MemoryLimit> parse_memory_limit(std::string_view text) {
+  MemoryLimit limit;
+  // "010" looks octal, as YAML readers take it in different ways.
+  if (text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9') return std::nullopt;
+  if (!text.ends_with('%')) {
+    const auto size = parse_byte_size(text);
+    if (!size) return std::nullopt;
+    limit.bytes = size->bytes;
+    return limit;
+  }
+  bool share = false;
+  const auto percent = parse_max_failed(text, share);
+  if (!percent || *percent <= 0) return std::nullopt;
+  limit.share = *percent / 100;
+  return limit;
+}
+
+MemoryLimit RunSettings::memory_limit_on_devices() const {
+  return parse_memory_limit(device_memory_limit).value_or(MemoryLimit{});
 }
 
 /// "12" is a number of records, "1.5%" a share of those read. Nothing where it is neither.
@@ -88,7 +132,8 @@ std::optional<double> parse_max_failed(std::string_view text, bool& share) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
   share = rest == "%";
-  if (status != std::errc() || !std::isfinite(number) || number < 0 || (!rest.empty() && !share)) return std::nullopt;
+  if (status != std::errc() || !std::isfinite(number) || number < 0 || (!rest.empty() && !share))
+    return std::nullopt;
   if (share && number > 100) return std::nullopt;
   return number;
 }

@@ -1,15 +1,15 @@
 #include "core/device/batch_queue.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace flowtts {
 namespace {
 
-/// More in a row would fill batches a little better and let old jobs wait longer: with batches of
-/// 64 from 1,024 waiting jobs of log-normal lengths, 0 gives 87% useful length, 3 gives 93%, 31
-/// gives 96%.
-constexpr int kMostPassedOver = 3;
+/// How often as many jobs as wait may come after one that still waits. Less fills batches worse: of
+/// 4,096 waiting sentences, batches of 64 are 96.9% useful with 1.5, 97.5% with 3 and with 10.
+constexpr std::uint64_t kPatience = 3;
 
 }  // namespace
 
@@ -32,19 +32,32 @@ struct BatchQueue::Choice {
   std::optional<Window> most_with_oldest;  ///< The one with the most jobs.
 };
 
-std::size_t BatchLimits::room(std::size_t longest) const {
-  const std::size_t items = std::max<std::size_t>(max_items, 1);
-  if (max_length == 0 || longest == 0) return items;
-  return std::clamp<std::size_t>(max_length / longest, 1, items);
+BatchLimits BatchLimits::fixed() const {
+  BatchLimits limits = *this;
+  limits.ceiling = nullptr;
+  const std::size_t now = ceiling ? ceiling->value() : 0;
+  if (now > 0 && (max_length == 0 || now < max_length)) limits.max_length = now;
+  return limits;
 }
 
-void BatchQueue::push(std::size_t length, Time now, DeviceJob job) {
+std::size_t BatchLimits::rows(std::size_t longest) const {
+  if (ceiling) return fixed().rows(longest);
+  const std::size_t length = std::max<std::size_t>(1, shapes.padded(longest));
+  const std::size_t most = max_length > 0 ? max_length : std::numeric_limits<std::size_t>::max();
+  const std::size_t fitting = std::max<std::size_t>(1, most / length);
+  std::size_t rows = shapes.rows(longest);
+  if (rows == 0) return std::min(std::max<std::size_t>(max_items, 1), fitting);
+  while (rows > fitting && rows > 1) rows /= 2;
+  return rows;
+}
+
+void BatchQueue::push(std::size_t length, Time now, LaneJob job) {
   groups_[length].push_back(Entry{arrivals_++, now, std::move(job)});
   ++size_;
 }
 
 bool BatchQueue::may_be_full(const BatchLimits& limits) const {
-  return size_ > 0 && size_ >= limits.room(groups_.rbegin()->first);
+  return size_ > 0 && size_ >= limits.rows(groups_.rbegin()->first);
 }
 
 BatchQueue::Groups::const_iterator BatchQueue::oldest_group() const {
@@ -58,67 +71,74 @@ std::optional<BatchQueue::Time> BatchQueue::next_due() const {
   return oldest_group()->second.front().arrival + max_wait_;
 }
 
-std::optional<Batch> BatchQueue::take(const BatchLimits& limits, Time now, bool at_once) {
+std::optional<Batch> BatchQueue::take(const BatchLimits& moving, Time now, bool at_once) {
   if (empty()) return std::nullopt;
+  const BatchLimits limits = moving.fixed();
   const bool due = at_once || now >= *next_due();
   if (!due && !may_be_full(limits)) return std::nullopt;
 
-  survey();
+  survey(limits);
   const auto oldest = oldest_group();
   const auto is_oldest = [&](const Group& group) { return group.place == oldest; };
   const auto position = std::find_if(survey_.begin(), survey_.end(), is_oldest) - survey_.begin();
   const Choice choice = choose(limits, static_cast<std::size_t>(position));
 
-  const std::optional<Window>& with_oldest =
-      choice.full_with_oldest ? choice.full_with_oldest : choice.most_with_oldest;
-  const bool turn_of_oldest = passed_over_ >= kMostPassedOver;
-  if (turn_of_oldest && choice.full_with_oldest) return remove(*choice.full_with_oldest);
-  if (turn_of_oldest && due) return remove(*with_oldest);
-  if (choice.full) return remove(*choice.full);
-  if (due) return remove(*with_oldest);
+  const std::uint64_t passed_by = arrivals_ - oldest->second.front().number;
+  const bool turn_of_oldest = !longest_first_ && passed_by > kPatience * size_;
+  if (turn_of_oldest && choice.full_with_oldest) {
+    return remove(*choice.full_with_oldest, limits, now);
+  }
+  if (choice.full && !(turn_of_oldest && due)) return remove(*choice.full, limits, now);
+  if (due) return remove(*choice.most_with_oldest, limits, now);
   return std::nullopt;
 }
 
 /// Lays the lengths out beside one another, with running sums.
-void BatchQueue::survey() {
+void BatchQueue::survey(const BatchLimits& limits) {
   survey_.clear();
   std::size_t end = 0;
   double sum = 0;
   for (auto place = groups_.begin(); place != groups_.end(); ++place) {
     end += place->second.size();
     sum += static_cast<double>(place->first) * static_cast<double>(place->second.size());
-    survey_.push_back({place, end, sum});
+    survey_.push_back({place, limits.shapes.rows(place->first), end, sum});
   }
 }
 
-/// Looks at one window for each longest length: as many jobs as fit, the longest that there are.
+/// Looks at one window for each longest length: as many jobs as fit, the longest that there are of
+/// its shape.
 BatchQueue::Choice BatchQueue::choose(const BatchLimits& limits, std::size_t oldest) const {
   Choice choice;
-  const auto more_useful = [](const Window& a, const std::optional<Window>& b) {
-    if (!b || a.useful > b->useful) return true;
+  const auto better = [this](const Window& a, const std::optional<Window>& b) {
+    if (!b || longest_first_ || a.useful > b->useful) return true;  // they come shortest first
     return a.useful == b->useful && a.holds_oldest && !b->holds_oldest;
   };
   Window window;
+  std::size_t shape_begin = 0;  // jobs of other shapes, which are shorter
   for (window.last_group = 0; window.last_group < survey_.size(); ++window.last_group) {
     const Group& last = survey_[window.last_group];
     const std::size_t longest = last.place->first;
-    const std::size_t room = limits.room(longest);
+    const std::size_t rows = limits.rows(longest);
+    if (window.last_group > 0 && survey_[window.last_group - 1].shape != last.shape) {
+      shape_begin = survey_[window.last_group - 1].end;
+    }
     window.end = last.end;
-    window.begin = window.end > room ? window.end - room : 0;
-    // The longer the longest, the smaller the room: `begin` only ever moves on.
+    window.begin = std::max(window.end > rows ? window.end - rows : 0, shape_begin);
+    // The longer the longest, the fewer the rows: `begin` only ever moves on.
     while (survey_[window.first_group].end <= window.begin) ++window.first_group;
     const Group& first = survey_[window.first_group];
     const double sum =
         last.sum_end - first.sum_end +
         static_cast<double>(first.end - window.begin) * static_cast<double>(first.place->first);
-    const double padded = static_cast<double>(longest) * static_cast<double>(window.count());
+    const double padded =
+        static_cast<double>(limits.shapes.padded(longest)) * static_cast<double>(window.count());
     window.useful = padded > 0 ? sum / padded : 1;
-    window.full = window.count() == room;
+    window.full = window.count() == rows;
     window.holds_oldest = window.first_group <= oldest && oldest <= window.last_group;
 
-    if (window.full && more_useful(window, choice.full)) choice.full = window;
+    if (window.full && better(window, choice.full)) choice.full = window;
     if (!window.holds_oldest) continue;
-    if (window.full && more_useful(window, choice.full_with_oldest)) {
+    if (window.full && better(window, choice.full_with_oldest)) {
       choice.full_with_oldest = window;
     }
     const std::optional<Window>& most = choice.most_with_oldest;
@@ -131,10 +151,12 @@ BatchQueue::Choice BatchQueue::choose(const BatchLimits& limits, std::size_t old
 }
 
 /// Takes the window's jobs out. Of its shortest length it may hold a part: the oldest of them.
-Batch BatchQueue::remove(const Window& window) {
+Batch BatchQueue::remove(const Window& window, const BatchLimits& limits, Time now) {
   Batch batch;
   batch.jobs.reserve(window.count());
-  batch.longest = survey_[window.last_group].place->first;
+  const std::size_t longest = survey_[window.last_group].place->first;
+  batch.longest = limits.shapes.padded(longest);
+  batch.rows = limits.shapes.rows(longest) > 0 ? limits.rows(longest) : window.count();
   std::size_t wanted = survey_[window.first_group].end - window.begin;
   for (std::size_t g = window.first_group; g <= window.last_group; ++g) {
     const auto place = survey_[g].place;
@@ -142,18 +164,18 @@ Batch BatchQueue::remove(const Window& window) {
     if (g > window.first_group) wanted = group.size();
     batch.length += place->first * wanted;
     for (std::size_t i = 0; i < wanted; ++i) {
+      batch.waited_s += std::chrono::duration<double>(now - group.front().arrival).count();
       batch.jobs.push_back(std::move(group.front().job));
       group.pop_front();
     }
     if (group.empty()) groups_.erase(place);
   }
   size_ -= batch.jobs.size();
-  passed_over_ = window.holds_oldest ? 0 : passed_over_ + 1;
   return batch;
 }
 
-std::vector<DeviceJob> BatchQueue::take_all() {
-  std::vector<DeviceJob> jobs;
+std::vector<LaneJob> BatchQueue::take_all() {
+  std::vector<LaneJob> jobs;
   jobs.reserve(size_);
   for (auto& [length, group] : groups_) {
     for (Entry& entry : group) jobs.push_back(std::move(entry.job));

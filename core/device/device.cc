@@ -16,7 +16,7 @@ namespace {
 /// Nothing to bind: stages that only use the CPU.
 class HostRuntime final : public DeviceRuntime {
  public:
-  Result<DeviceInfo> start(DeviceId device, std::uint64_t) override {
+  Result<DeviceInfo> start(DeviceId device, MemoryLimit) override {
     if (device.kind != DeviceKind::kCpu) {
       return Error{
           "no_such_device",
@@ -36,7 +36,7 @@ class HostRuntime final : public DeviceRuntime {
   }
 
   std::unique_ptr<LaneBinding> bind(DeviceId) override { return std::make_unique<LaneBinding>(); }
-  std::uint64_t peak_bytes(DeviceId) const override { return 0; }
+  DeviceMemory memory(DeviceId) const override { return {}; }
   bool loads_side_by_side() const override { return true; }
 };
 

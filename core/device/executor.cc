@@ -24,17 +24,34 @@ std::vector<DeviceId> all_devices(const std::vector<DeviceStagePlan>& plans) {
   return all;
 }
 
-void give_up(std::vector<DeviceJob> jobs) noexcept {
-  for (DeviceJob& job : jobs) job.done(cancelled_error());
+void give_up(std::vector<LaneJob> jobs, const Error& why) noexcept {
+  for (LaneJob& job : jobs) job.job.done(why, 0);
 }
 
 }  // namespace
 
 struct DeviceExecutor::Impl {
   struct Stage {
-    explicit Stage(const DeviceStagePlan& stage_plan) : plan(stage_plan), queue(stage_plan.batch) {}
+    explicit Stage(const DeviceStagePlan& stage_plan)
+        : plan(stage_plan), queue(stage_plan.batch, stage_plan.devices.size()) {}
+
+    /// Ends the stage: nobody will take what waits or comes.
+    void close(const Error& why) {
+      {
+        const std::lock_guard lock(mutex);
+        if (!closed) closed = why;
+      }
+      give_up(queue.close(), why);
+    }
+    Error why_closed() {
+      const std::lock_guard lock(mutex);
+      return closed.value_or(cancelled_error());
+    }
+
     const DeviceStagePlan& plan;
     StageQueue queue;
+    std::mutex mutex;
+    std::optional<Error> closed;
     std::vector<std::unique_ptr<DeviceLanes>> devices;
   };
 
@@ -63,10 +80,12 @@ DeviceExecutor::Impl::Impl(std::vector<DeviceStagePlan> stage_plans)
     SharedRuntime& on = runtime(plan.runtime);
     for (const DeviceId id : plan.devices) {
       SharedDevice& shared = device(on, id);
-      shared.limit_memory(plan.memory_limit_bytes);
+      shared.limit_memory(plan.memory_limit);
       const int lanes = plan.lanes > 0 ? plan.lanes : automatic_lanes(id, all_devices(plans));
+      Stage* const of = stage.get();
       stage->devices.push_back(
-          std::make_unique<DeviceLanes>(plan, shared, lanes, stage->queue, cancelled));
+          std::make_unique<DeviceLanes>(plan, shared, stage->devices.size(), lanes, stage->queue,
+                                        cancelled, [of](const Error& lost) { of->close(lost); }));
     }
     stages.push_back(std::move(stage));
   }
@@ -120,16 +139,13 @@ std::optional<Error> DeviceExecutor::Impl::start_lanes() {
     }
   }
   auto failure = gate->wait_for_all();
-  for (const auto& stage : stages) {
-    for (const auto& on : stage->devices) on->hand_over_copy();
-  }
   gate->open(!failure);
   return failure;
 }
 
 void DeviceExecutor::Impl::cancel() {
   cancelled = true;
-  for (const auto& stage : stages) give_up(stage->queue.close());
+  for (const auto& stage : stages) stage->close(cancelled_error());
 }
 
 void DeviceExecutor::Impl::join() {
@@ -160,19 +176,24 @@ std::optional<Error> DeviceExecutor::start() {
 
 void DeviceExecutor::submit(std::size_t stage, DeviceJob job) {
   Impl::Stage& to = *impl_->stages.at(stage);
+  LaneJob waiting{std::move(job), 0, nullptr, 0};
   std::optional<Error> failure;
   try {
-    const std::size_t length = to.plan.prototype->length(job.payload);
-    if (to.queue.push(length, job)) return;
-    failure = cancelled_error();
+    waiting.length = to.plan.prototype->length(waiting.job.payload);
+    if (to.queue.push(waiting)) return;
+    failure = to.why_closed();
   } catch (...) {
     failure = error_from_exception();
   }
-  job.done(*std::move(failure));
+  waiting.job.done(*std::move(failure), 0);
 }
 
 void DeviceExecutor::flush() {
   for (const auto& stage : impl_->stages) stage->queue.flush();
+}
+
+void DeviceExecutor::longest_first() {
+  for (const auto& stage : impl_->stages) stage->queue.longest_first();
 }
 
 void DeviceExecutor::cancel() { impl_->cancel(); }

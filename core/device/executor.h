@@ -15,9 +15,23 @@ namespace flowtts {
 /// When a lane takes a batch. All limits hold at once.
 struct BatchPolicy {
   std::size_t max_items = 64;
-  double max_wait_ms = 20;     ///< How long an item waits for company that fills its batch.
-  std::size_t max_length = 0;  ///< Items × longest length, in the stage's own unit; 0: no limit.
-                               ///< An item that is longer runs alone.
+  double max_wait_ms = 20;        ///< How long an item waits for company that fills its batch.
+  std::size_t max_length = 0;     ///< Rows × longest length, in the stage's own unit; 0: no limit.
+                                  ///< An item that is longer runs alone.
+  std::size_t look_ahead = 4096;  ///< Of a stage that works in two halves: how many items a device
+                                  ///< prepares before it finishes some.
+};
+
+/// When a device's copy of a stage is loaded anew, for models that hold ever more memory. 0: never.
+struct RecyclePolicy {
+  std::uint64_t after_batches = 0;
+  std::uint64_t when_reserved_over = 0;  ///< Bytes of the device's memory.
+};
+
+/// A map that runs in a device stage's lanes.
+struct LaneStagePlan {
+  std::string id;
+  const AnyStage* prototype = nullptr;  ///< As DeviceStagePlan's.
 };
 
 /// A device stage as the plan has it.
@@ -29,7 +43,9 @@ struct DeviceStagePlan {
   std::vector<DeviceId> devices;
   int lanes = 0;  ///< A device; 0 chooses: the cores divided by the run's CPU devices, 2 for a GPU.
   BatchPolicy batch;
-  std::uint64_t memory_limit_bytes = 0;  ///< A device; 0: none.
+  MemoryLimit memory_limit;  ///< On each device; the same for all stages of a run.
+  RecyclePolicy recycle;
+  std::vector<LaneStagePlan> in_lane;  ///< In the order of the flow.
 };
 
 /// An item on its way through a device stage.
@@ -39,21 +55,34 @@ struct DeviceJob {
   std::shared_ptr<const void> owner;  ///< Keeps alive what `item` refers to.
   /// Called exactly once: on a lane's thread, on the one that cancels or stops, or before `submit`
   /// returns where the job is refused. No lock is held. Must not throw (that ends the process),
-  /// block, or call `stop`; it may submit.
-  std::function<void(Result<AnyPayload>)> done;
+  /// block, or call `stop`; it may submit. The number says where the job ended: 0 the device stage,
+  /// n the n-th map in its lane.
+  std::function<void(Result<AnyPayload>, std::size_t)> done;
+};
+
+/// What a device did for all of a stage's batches, or for one of their halves.
+struct HalfUse {
+  std::uint64_t batches = 0;
+  std::uint64_t items = 0;
+  std::uint64_t rows = 0;           ///< Of the batches' shapes: items, and rows left empty.
+  std::uint64_t length = 0;         ///< Sum of the items' lengths, in the stage's own unit.
+  std::uint64_t padded_length = 0;  ///< Sum over batches of rows × longest length.
+  double busy_seconds = 0;          ///< On a lane, summed over lanes.
+  double queue_seconds = 0;         ///< That items waited for a lane, summed over items.
 };
 
 /// What a device did, for the summary and run.json.
 struct DeviceUse {
   DeviceInfo device;
   int lanes = 0;
-  std::uint64_t batches = 0;
-  std::uint64_t items = 0;
-  std::uint64_t length = 0;         ///< Sum of the items' lengths, in the stage's own unit.
-  std::uint64_t padded_length = 0;  ///< Sum over batches of items × longest length.
-  double busy_seconds = 0;          ///< In `process_batch`, summed over lanes.
-  double load_seconds = 0;          ///< Of this stage, without waiting for others to load.
-  std::uint64_t peak_bytes = 0;     ///< Of the whole device.
+  HalfUse first;            ///< Of a stage that works in two halves.
+  HalfUse last;             ///< The second half, or the only one.
+  double load_seconds = 0;  ///< Of this stage, without waiting for others to load.
+  DeviceMemory memory;      ///< Of the whole device.
+  MemoryRecoveries recoveries;
+  std::size_t ceiling = 0;     ///< Rows × longest length that a batch may have by now; 0: any.
+  std::uint64_t recycled = 0;  ///< How often the stage was loaded anew.
+  std::string lost;            ///< Why the device was given up; empty where it was not.
 };
 
 /// The only owner of devices in a run. For each device stage and device there is one loaded copy of
@@ -64,9 +93,10 @@ struct DeviceUse {
 /// destructor stops. `submit`, `flush`, `cancel` and what only reads may come from any thread at
 /// any time; jobs that come before `start` wait for it.
 ///
-/// Batches: see BatchQueue. A full batch is taken as soon as a lane is free; one that is not full
-/// when an item has waited for `max_wait_ms`, or after `flush`. An item is in the fourth batch at
-/// the latest that is taken after it has waited and become the oldest.
+/// Batches: see BatchQueue and StageQueue. A full batch is taken as soon as a lane is free; one
+/// that is not full when an item has waited for `max_wait_ms`, or after `flush`. A stage that works
+/// in two halves is batched twice: for the first half from the one queue of all devices, for the
+/// second from the items that the device has prepared.
 ///
 /// Bounds: the queue holds what has been submitted and not yet taken. The run's credits bound that;
 /// the executor itself never blocks a submitter and never drops a job: after `cancel` every job
@@ -78,8 +108,20 @@ struct DeviceUse {
 /// wrong number of items is the Error "wrong_result_count" of each. Errors that the stage returns,
 /// fatal ones among them, go to `done` as they are: it is the caller who cancels.
 ///
+/// Memory: a batch that says kOutOfMemoryCode, or throws std::bad_alloc, is got through as
+/// run_within_memory describes; only an item that does not fit alone ends with that Error.
+///
+/// Lost devices: a batch that says kDeviceLostCode takes its device out of the run. The batch and
+/// what the device had prepared go to the other devices; a job that was at work on two devices as
+/// they were lost fails. Where no device is left, every job ends with a fatal Error of that code.
+/// What a lost device holds is never freed, since its library cannot be trusted any more.
+///
+/// Recycling: the lane that finds it due loads a new copy of the stage while the others work on
+/// with the old one, which goes with the last batch that it runs. Where that fails, the old copy
+/// stays.
+///
 /// Devices: lane 0 of a device starts it, binds and loads; the other lanes bind after that. The
-/// last lane destroys the stage's copy, on its thread and before its binding.
+/// stage's copy is destroyed on a lane's thread, before that lane's binding.
 class DeviceExecutor {
  public:
   explicit DeviceExecutor(std::vector<DeviceStagePlan> stages);
@@ -98,6 +140,9 @@ class DeviceExecutor {
 
   /// Nothing else can come: from now on no item waits for company, later ones neither.
   void flush();
+
+  /// No new records come: the longest items go first, so that the end is short.
+  void longest_first();
 
   /// Jobs that have not begun are done with the Error "cancelled"; those on a lane finish, except
   /// that a batch being run again item by item is cut short. A `start` under way ends early.

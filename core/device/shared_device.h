@@ -25,24 +25,20 @@ class SharedDevice {
   SharedRuntime& runtime() { return runtime_; }
   DeviceId id() const { return id_; }
 
-  /// The tightest of all limits holds; 0 is none. Before `start`.
-  void limit_memory(std::uint64_t bytes) {
-    if (bytes > 0 && (memory_limit_bytes_ == 0 || bytes < memory_limit_bytes_)) {
-      memory_limit_bytes_ = bytes;
-    }
-  }
+  /// Before `start`.
+  void limit_memory(MemoryLimit limit) { memory_limit_ = limit; }
 
   /// Starts the device at the first call; every call waits for that and returns what it gave.
   Result<DeviceInfo> start() {
     const std::lock_guard lock(mutex_);
-    if (!started_) started_ = runtime_.runtime->start(id_, memory_limit_bytes_);
+    if (!started_) started_ = runtime_.runtime->start(id_, memory_limit_);
     return *started_;
   }
 
  private:
   SharedRuntime& runtime_;
   DeviceId id_;
-  std::uint64_t memory_limit_bytes_ = 0;
+  MemoryLimit memory_limit_;
   std::mutex mutex_;
   std::optional<Result<DeviceInfo>> started_;
 };

@@ -18,26 +18,58 @@ Clock::duration wait_of(const BatchPolicy& policy) {
 
 }  // namespace
 
-StageQueue::StageQueue(const BatchPolicy& policy)
-    : queue_(wait_of(policy)), smallest_{policy.max_items, policy.max_length} {}
+StageQueue::StageQueue(const BatchPolicy& policy, std::size_t devices)
+    : waiting_for_first_(wait_of(policy)), asked_(devices) {
+  BatchLimits any;
+  any.max_items = std::max<std::size_t>(1, policy.max_items);
+  any.max_length = policy.max_length;
+  std::fill(asked_.begin(), asked_.end(), any);
+  for (std::size_t i = 0; i < devices; ++i) devices_.emplace_back(BatchQueue(wait_of(policy)));
+}
 
-bool StageQueue::push(std::size_t length, DeviceJob& job) {
+bool StageQueue::push(LaneJob& job) {
   const std::lock_guard lock(mutex_);
   if (closed_) return false;
-  const bool first = queue_.empty();
-  queue_.push(length, Clock::now(), std::move(job));
+  const bool first = waiting_for_first_.empty();
+  const std::size_t length = job.length;
+  waiting_for_first_.push(length, Clock::now(), std::move(job));
+  if (waiting_ == 0) return true;
   // The first job starts the clock for all that wait. After it there is nothing to wake for as long
   // as no batch can be full.
-  if (waiting_ > 0 && (first || flushed_ || queue_.may_be_full(smallest_))) changed_.notify_all();
+  const auto may_be_full = [this](const BatchLimits& limits) {
+    return waiting_for_first_.may_be_full(limits);
+  };
+  if (first || flushed_ || std::any_of(asked_.begin(), asked_.end(), may_be_full)) {
+    changed_.notify_all();
+  }
   return true;
 }
 
-std::optional<Batch> StageQueue::take(const BatchLimits& limits) {
+std::optional<Batch> StageQueue::choose(const QueuePort& port, BatchQueue::Time now) {
+  BatchQueue& prepared = devices_[port.device].prepared;
+  if (port.prepares && prepared.size() >= std::max<std::size_t>(1, port.look_ahead)) {
+    return prepared.take(port.second, now, true);
+  }
+  // What is full goes before what is not, new jobs before prepared ones.
+  if (waiting_for_first_.may_be_full(port.limits)) {
+    if (auto batch = waiting_for_first_.take(port.limits, now, flushed_)) return batch;
+  }
+  if (prepared.may_be_full(port.second)) {
+    if (auto batch = prepared.take(port.second, now, flushed_)) return batch;
+  }
+  if (auto batch = waiting_for_first_.take(port.limits, now, flushed_)) return batch;
+  return prepared.take(port.second, now, flushed_);
+}
+
+std::optional<Batch> StageQueue::take(const QueuePort& port) {
   std::unique_lock lock(mutex_);
-  smallest_.max_items = std::min(smallest_.max_items, limits.max_items);
-  while (!closed_) {
-    if (auto batch = queue_.take(limits, Clock::now(), flushed_)) return batch;
-    const auto due = queue_.next_due();
+  asked_[port.device] = port.limits;
+  const Device& device = devices_[port.device];
+  while (!closed_ && !device.lost) {
+    if (auto batch = choose(port, Clock::now())) return batch;
+    auto due = waiting_for_first_.next_due();
+    const auto prepared_due = device.prepared.next_due();
+    if (prepared_due && (!due || *prepared_due < *due)) due = prepared_due;
     ++waiting_;
     if (due) {
       changed_.wait_until(lock, *due);
@@ -49,22 +81,65 @@ std::optional<Batch> StageQueue::take(const BatchLimits& limits) {
   return std::nullopt;
 }
 
+bool StageQueue::push_prepared(std::size_t device,
+                               std::vector<std::pair<std::size_t, LaneJob>>& jobs) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return false;
+  const auto now = Clock::now();
+  for (auto& [length, job] : jobs) {
+    if (devices_[device].lost) {
+      push_again(std::move(job));
+    } else {
+      devices_[device].prepared.push(length, now, std::move(job));
+    }
+  }
+  jobs.clear();
+  changed_.notify_all();
+  return true;
+}
+
+void StageQueue::push_again(LaneJob job) {
+  job.prepared.reset();
+  const std::size_t length = job.length;
+  waiting_for_first_.push(length, Clock::now(), std::move(job));
+}
+
+bool StageQueue::give_up(std::size_t device) {
+  const std::lock_guard lock(mutex_);
+  devices_[device].lost = true;
+  for (LaneJob& job : devices_[device].prepared.take_all()) push_again(std::move(job));
+  changed_.notify_all();
+  return std::any_of(devices_.begin(), devices_.end(), [](const Device& one) { return !one.lost; });
+}
+
 void StageQueue::flush() {
   const std::lock_guard lock(mutex_);
   flushed_ = true;
   changed_.notify_all();
 }
 
-std::vector<DeviceJob> StageQueue::close() {
+void StageQueue::longest_first() {
+  const std::lock_guard lock(mutex_);
+  waiting_for_first_.longest_first();
+  for (Device& device : devices_) device.prepared.longest_first();
+}
+
+std::vector<LaneJob> StageQueue::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
   changed_.notify_all();
-  return queue_.take_all();
+  std::vector<LaneJob> jobs = waiting_for_first_.take_all();
+  for (Device& device : devices_) {
+    for (LaneJob& job : device.prepared.take_all()) jobs.push_back(std::move(job));
+  }
+  return jobs;
 }
 
 std::size_t StageQueue::size() const {
   const std::lock_guard lock(mutex_);
-  return queue_.size();
+  std::size_t size = waiting_for_first_.size();
+  for (const Device& device : devices_) size += device.prepared.size();
+  return size;
 }
 
 }  // namespace flowtts

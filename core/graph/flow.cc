@@ -264,6 +264,7 @@ struct Flow::Impl final : RecordListener {
     entry = std::make_unique<flow::broadcast_node<PacketPtr>>(*graph);
     senders.resize(stages.size(), nullptr);
     receivers.resize(stages.size(), nullptr);
+    in_lane.resize(stages.size(), nullptr);
     const std::vector<std::size_t> order = flow_order(stages);
     std::size_t device_stages = 0;
     for (std::size_t i = 0; i < stages.size(); ++i) {  // the executor counts in the file's order
@@ -272,6 +273,7 @@ struct Flow::Impl final : RecordListener {
     for (const std::size_t index : order) add_node(index);
     for (const std::size_t index : order) {
       for (const std::size_t follower : stages[index].followers) {
+        if (stages[follower].in_lane) continue;
         if (receivers[follower]) flow::make_edge(*senders[index], *receivers[follower]);
       }
     }
@@ -300,7 +302,11 @@ struct Flow::Impl final : RecordListener {
         }
         [[fallthrough]];
       default:
-        add_plain(index);
+        if (stages[index].in_lane) {
+          add_in_lane(index);
+        } else {
+          add_plain(index);
+        }
     }
   }
 
@@ -318,6 +324,12 @@ struct Flow::Impl final : RecordListener {
                          });
                          runner.stats().add_queued(-1);
                        }));
+  }
+
+  /// A map that runs in the lanes of the device stage before it: what it makes leaves that node.
+  void add_in_lane(std::size_t index) {
+    in_lane[index] = &runners.emplace_back(stages[index], index, state);
+    senders[index] = senders[stages[index].from.front()];
   }
 
   void add_gather(std::size_t index) {
@@ -364,9 +376,10 @@ struct Flow::Impl final : RecordListener {
   void submit(StageRunner& runner, std::size_t device_stage, const PacketPtr& packet,
               std::shared_ptr<Claim> claim, DeviceNode::gateway_type& gateway, int attempt) {
     DeviceJob job{packet->payload(), runner.item(*packet, attempt), packet, {}};
-    job.done = [this, &runner, device_stage, packet, claim = std::move(claim), &gateway,
-                attempt](Result<AnyPayload> result) {
-      if (result.is_error() && !state.cancelled() && runner.may_retry(result.error(), attempt)) {
+    job.done = [this, &runner, device_stage, packet, claim = std::move(claim), &gateway, attempt](
+                   Result<AnyPayload> result, std::size_t ended_at) {
+      StageRunner& last = count_in_lane(runner, ended_at);
+      if (result.is_error() && !state.cancelled() && last.may_retry(result.error(), attempt)) {
         submit(runner, device_stage, packet, claim, gateway, attempt + 1);
         return;
       }
@@ -375,8 +388,8 @@ struct Flow::Impl final : RecordListener {
       if (result.is_filtered()) made = result.filtered();
       if (result.is_error()) made = result.error();
       guard([&] {
-        runner.settle(std::move(*claim), std::move(made), attempt, [&](PacketPtr next) {
-          queued_at_followers(runner.stage());
+        last.settle(std::move(*claim), std::move(made), attempt, [&](PacketPtr next) {
+          queued_at_followers(last.stage());
           gateway.try_put(next);
         });
       });
@@ -384,6 +397,18 @@ struct Flow::Impl final : RecordListener {
       gateway.release_wait();
     };
     executor->submit(device_stage, std::move(job));
+  }
+
+  /// Counts an item through the maps that run in a device stage's lanes.
+  /// \return the stage where it ended: the device stage, or the map of that number behind it.
+  StageRunner& count_in_lane(StageRunner& runner, std::size_t ended_at) {
+    StageRunner* last = &runner;
+    for (std::size_t i = 0; i < ended_at; ++i) {
+      last->stats().made.fetch_add(1, std::memory_order_relaxed);
+      last = in_lane[last->stage().followers.front()];
+      last->stats().received.fetch_add(1, std::memory_order_relaxed);
+    }
+    return *last;
   }
 
   /// An exception must not leave a body: oneTBB would drop what is queued. Stages' own exceptions
@@ -487,6 +512,7 @@ struct Flow::Impl final : RecordListener {
       error.message = fmt::format("cannot read on: {}", error.message);
       state.fail(at_stage(stages[source], std::move(error)));
     }
+    if (executor) executor->longest_first();
   }
 
   /// \param made_by the source, or a record filter that failed.
@@ -568,6 +594,7 @@ struct Flow::Impl final : RecordListener {
   std::deque<DeviceNode> device_nodes;
   std::vector<flow::sender<PacketPtr>*> senders;
   std::vector<flow::receiver<PacketPtr>*> receivers;
+  std::vector<StageRunner*> in_lane;  ///< Of a map in a lane; otherwise null.
   std::vector<GatherNode> gathers;
   std::vector<std::size_t> device_numbers;  ///< Of a device stage: its number in the executor.
   std::vector<std::size_t> reader_filters;

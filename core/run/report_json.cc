@@ -30,10 +30,29 @@ void write_device(JsonWriter& json, const DeviceReport& device) {
       .field("batches", device.batches)
       .field("items", device.items)
       .field("busy_share", device.busy_share)
+      .field("fill_share", device.fill_share)
       .field("useful_share", device.useful_share)
-      .field("load_seconds", device.load_seconds)
-      .field("peak_bytes", device.peak_bytes)
+      .field("first_half_useful_share", device.first_half_useful_share)
+      .field("queue_seconds", device.queue_seconds)
+      .field("load_seconds", device.load_seconds);
+  if (device.active_share >= 0) json.field("active_share", device.active_share);
+  json.key("memory")
+      .begin_object()
+      .field("reserved_bytes", device.memory.reserved)
+      .field("allocated_bytes", device.memory.allocated)
+      .field("peak_bytes", device.memory.peak)
       .end_object();
+  json.key("recoveries")
+      .begin_object()
+      .field("out_of_memory", device.recoveries.out_of_memory)
+      .field("retried", device.recoveries.retried)
+      .field("halved", device.recoveries.halved)
+      .field("failed", device.recoveries.failed)
+      .field("ceiling", device.ceiling)
+      .end_object();
+  json.field("recycled", device.recycled);
+  if (!device.lost.empty()) json.field("lost", device.lost);
+  json.end_object();
 }
 
 void write_stage(JsonWriter& json, const StageReport& stage) {

@@ -28,7 +28,15 @@ std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
     plan.batch.max_items = static_cast<std::size_t>(stage.batch.max_items);
     plan.batch.max_wait_ms = stage.batch.max_wait_ms;
     plan.batch.max_length = static_cast<std::size_t>(stage.batch.max_length);
-    plan.memory_limit_bytes = pipeline.settings().device_memory_limit.bytes;
+    plan.batch.look_ahead = static_cast<std::size_t>(stage.batch.look_ahead);
+    plan.memory_limit = pipeline.settings().memory_limit_on_devices();
+    plan.recycle = {static_cast<std::uint64_t>(stage.recycle.after_batches),
+                    stage.recycle.when_reserved_over.bytes};
+    for (const PipelineStage* at = &stage; at->followers.size() == 1;) {
+      at = &pipeline.stages()[at->followers.front()];
+      if (!at->in_lane) break;
+      plan.in_lane.push_back({at->id, at->stage.get()});
+    }
     plans.push_back(std::move(plan));
   }
   return plans;
@@ -158,6 +166,12 @@ class FilterPreparation {
   std::vector<const AnyStage*> before_;
 };
 
+/// A part of a whole, or what is said where there is no whole.
+template <class Part, class Whole>
+double share(Part part, Whole whole, double of_nothing) {
+  return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : of_nothing;
+}
+
 void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor,
                         RunReport& report) {
   std::size_t number = 0;
@@ -167,16 +181,22 @@ void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor
       DeviceReport device;
       device.device = use.device;
       device.lanes = use.lanes;
-      device.batches = use.batches;
-      device.items = use.items;
-      const double lane_seconds = report.seconds * use.lanes;
-      device.busy_share = lane_seconds > 0 ? use.busy_seconds / lane_seconds : 0;
-      device.useful_share = use.padded_length > 0 ? static_cast<double>(use.length) /
-                                                        static_cast<double>(use.padded_length)
-                                                  : 1;
+      device.batches = use.last.batches;
+      device.items = use.last.items;
+      const double busy = use.first.busy_seconds + use.last.busy_seconds;
+      device.busy_share = share(busy, report.seconds * use.lanes, 0);
+      device.fill_share = share(use.last.items, use.last.rows, 1);
+      device.useful_share = share(use.last.length, use.last.padded_length, 1);
+      device.first_half_useful_share = share(use.first.length, use.first.padded_length, 1);
+      device.queue_seconds =
+          share(use.first.queue_seconds + use.last.queue_seconds, use.last.items, 0);
       device.load_seconds = use.load_seconds;
-      device.peak_bytes = use.peak_bytes;
-      report.stages[i].busy_seconds += use.busy_seconds;
+      device.memory = use.memory;
+      device.recoveries = use.recoveries;
+      device.ceiling = use.ceiling;
+      device.recycled = use.recycled;
+      device.lost = use.lost;
+      report.stages[i].busy_seconds += busy;
       report.stages[i].devices.push_back(std::move(device));
     }
     ++number;

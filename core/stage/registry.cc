@@ -66,6 +66,21 @@ std::vector<Result<AnyPayload>> AnyStage::process_batch(std::span<const AnyBatch
                                                         DeviceContext&) const {
   not_this_kind("process_batch");
 }
+bool AnyStage::runs_in_lane(DeviceId) const { return false; }
+BatchShapes AnyStage::shapes() const { return {}; }
+bool AnyStage::prepares() const { return false; }
+std::vector<Result<AnyPrepared>> AnyStage::prepare_batch(std::span<const AnyBatchItem>,
+                                                         DeviceContext&) const {
+  not_this_kind("prepare_batch");
+}
+std::size_t AnyStage::prepared_length(const AnyPrepared&) const {
+  not_this_kind("prepared_length");
+}
+BatchShapes AnyStage::prepared_shapes() const { return {}; }
+std::vector<Result<AnyPayload>> AnyStage::finish_batch(std::span<const AnyPreparedItem>,
+                                                       DeviceContext&) const {
+  not_this_kind("finish_batch");
+}
 
 StageRegistry& StageRegistry::global() {
   static StageRegistry registry;

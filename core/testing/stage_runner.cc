@@ -49,7 +49,7 @@ struct StageRunner::Impl {
     if (loaded) return std::nullopt;
     auto made = make_device_runtime(stage->type->spec.runtime);
     if (!made.ok()) return made.error();
-    if (auto started = (*made)->start(device.device(), 0); !started.ok()) return started.error();
+    if (auto started = (*made)->start(device.device(), {}); !started.ok()) return started.error();
     auto copy = stage->stage->clone();
     {
       const auto binding = (*made)->bind(device.device());

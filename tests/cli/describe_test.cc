@@ -61,8 +61,8 @@ TEST_CASE("the settings of a run are described under their own names, and nothin
   CHECK(description("stage", test::registry(), 80, false).find("  concurrency\n") !=
         std::string::npos);
   CHECK(description("wiegh", test::registry(), 80, false).empty());
-  CHECK(topics(test::registry()) ==
-        std::vector<std::string>{"forget", "read_gauge", "weigh", "run", "stage", "batch"});
+  CHECK(topics(test::registry()) == std::vector<std::string>{"forget", "read_gauge", "weigh", "run",
+                                                             "stage", "batch", "recycle"});
 }
 
 TEST_CASE("the keys of a stage that are documented are those that the compiler knows") {

@@ -62,15 +62,28 @@ TEST_CASE("devices have a row each, without a column that no device can fill") {
   device.batches = 1200;
   device.items = 76800;
   device.busy_share = 0.973;
+  device.fill_share = 0.99;
   device.useful_share = 1;
+  device.queue_seconds = 0.25;
   stage.devices = {device};
   report.stages = {stage};
   CHECK(run_summary(Pipeline(), report, false)
-            .ends_with("\n  device  stage       lanes  batches   items  busy  useful\n"
-                       "  cuda:1  synthesize      2    1,200  76,800   97%    100%\n"));
-  report.stages[0].devices[0].peak_bytes = 3ULL << 29;
+            .ends_with(
+                "\n  device  stage       lanes  batches   items  busy  filled  useful  waited\n"
+                "  cuda:1  synthesize      2    1,200  76,800   97%     99%    100%  0.25 s\n"));
+  DeviceReport& told = report.stages[0].devices[0];
+  told.memory.peak = 3ULL << 29;
+  told.active_share = 0.5;
+  told.recoveries = {3, 3, 2, 1};
+  told.recycled = 4;
+  told.lost = "fell off the bus";
   CHECK(
       run_summary(Pipeline(), report, false)
-          .ends_with("useful  peak memory\n"
-                     "  cuda:1  synthesize      2    1,200  76,800   97%    100%       1.5GiB\n"));
+          .ends_with("busy  active  filled  useful  waited  peak memory\n"
+                     "  cuda:1  synthesize      2    1,200  76,800   97%     50%     99%    100%  "
+                     "0.25 s       1.5GiB\n"
+                     "  cuda:1: ran out of memory 3 times: 3 batches tried again, 2 cut in halves, "
+                     "1 items failed\n"
+                     "  cuda:1: loaded anew 4 times\n"
+                     "  cuda:1: given up; the other devices did its work: fell off the bus\n"));
 }

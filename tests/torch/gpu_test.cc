@@ -32,7 +32,7 @@ bool no_gpu() {
 
 std::shared_ptr<flowtts::DeviceRuntime> start_gpu(std::uint64_t memory_limit_bytes = 0) {
   auto runtime = flowtts::make_torch_runtime();
-  const auto info = runtime->start(kGpu, memory_limit_bytes);
+  const auto info = runtime->start(kGpu, flowtts::MemoryLimit{memory_limit_bytes, 0});
   if (info.is_error()) FAIL(info.error().message);
   CHECK(info->total_bytes > info->free_bytes);
   CHECK_FALSE(info->name.empty());
@@ -87,7 +87,7 @@ TEST_CASE("On a GPU a sentence has the same bits alone, in a batch, and on anoth
   for (std::size_t i = 0; i < elsewhere.size(); ++i) {
     CHECK(require_samples(elsewhere[i]) == require_samples(together[i + 10]));
   }
-  CHECK(runtime->peak_bytes(kGpu) > 0);
+  CHECK(runtime->memory(kGpu).peak > 0);
 }
 
 TEST_CASE("A GPU and a CPU speak the same words, a little apart in the last digits") {
@@ -129,7 +129,7 @@ TEST_CASE("A batch that is too large for a GPU's memory limit is spoken in small
   for (const auto& row : engine->synthesize(sentences.inputs)) require_samples(row);
   CHECK(allocator->getDeviceStats(0).num_ooms > refusals);
 
-  CHECK(runtime->start(kGpu, 0).ok());  // without a limit again, for whoever comes next
+  CHECK(runtime->start(kGpu, {}).ok());  // without a limit again, for whoever comes next
   const auto unlimited = allocator->getDeviceStats(0).num_ooms;
   for (const auto& row : engine->synthesize(sentences.inputs)) require_samples(row);
   CHECK(allocator->getDeviceStats(0).num_ooms == unlimited);

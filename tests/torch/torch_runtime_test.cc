@@ -47,7 +47,7 @@ TEST_CASE("TensorFloat-32 and cuDNN's benchmarking are off once there is a runti
 }
 
 TEST_CASE("A CPU device is started without LibTorch's help") {
-  const auto info = flowtts::make_torch_runtime()->start({DeviceKind::kCpu, 1}, 0);
+  const auto info = flowtts::make_torch_runtime()->start({DeviceKind::kCpu, 1}, {});
   REQUIRE(info.ok());
   CHECK(info->id == DeviceId{DeviceKind::kCpu, 1});
   CHECK(info->total_bytes > 0);
@@ -55,7 +55,7 @@ TEST_CASE("A CPU device is started without LibTorch's help") {
 
 TEST_CASE("A GPU that is not there is refused by name, with a reason, and ends the run") {
   const int absent = static_cast<int>(flowtts::visible_gpus().size());
-  const auto info = flowtts::make_torch_runtime()->start({DeviceKind::kCuda, absent}, 0);
+  const auto info = flowtts::make_torch_runtime()->start({DeviceKind::kCuda, absent}, {});
   REQUIRE(info.is_error());
   CHECK(info.error().code == "device_unavailable");
   CHECK(info.error().fatal);

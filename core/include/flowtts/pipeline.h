@@ -17,15 +17,17 @@ namespace flowtts {
 /// The `run:` part of a pipeline file.
 struct RunSettings {
   std::uint64_t seed = 0;
-  std::filesystem::path output;         ///< Empty: the run writes no files of its own.
-  int max_in_flight = 256;              ///< Records between the source and their settlement.
-  ByteSize memory_limit{4ULL << 30};    ///< Payload bytes in flight.
-  ByteSize device_memory_limit;         ///< On each device; 0: what the device has.
-  int threads = 0;                      ///< For CPU stages together; 0: the machine's cores.
-  double stall_after_s = 60;            ///< When the watchdog speaks up.
-  double drain_s = 8;                   ///< How long an interrupted run may finish what it began.
-  int retries = 2;                      ///< Of an item whose error is retryable.
-  std::string max_failed = "0";         ///< Records: a number or a share ("1%").
+  std::filesystem::path output;           ///< Empty: the run writes no files of its own.
+  int max_in_flight = 256;                ///< Records between the source and their settlement.
+  ByteSize memory_limit{4ULL << 30};      ///< Payload bytes in flight.
+  std::string device_memory_limit = "0";  ///< On each device: bytes or a share; "0": what it has.
+  int threads = 0;                        ///< For CPU stages together; 0: the machine's cores.
+  double stall_after_s = 60;              ///< When the watchdog speaks up.
+  double drain_s = 8;                     ///< How long an interrupted run may finish what it began.
+  int retries = 2;                        ///< Of an item whose error is retryable.
+  std::string max_failed = "0";           ///< Records: a number or a share ("1%").
+
+  MemoryLimit memory_limit_on_devices() const;
 
   /// Whether so many failed records are within the policy.
   bool tolerates(std::uint64_t failed, std::uint64_t read) const;
@@ -35,7 +37,14 @@ struct RunSettings {
 struct BatchSettings {
   int max_items = 64;
   double max_wait_ms = 20;
-  std::int64_t max_length = 0;  ///< Items × longest length, in the stage's own unit; 0: no limit.
+  std::int64_t max_length = 0;  ///< Rows × longest length, in the stage's own unit; 0: no limit.
+  int look_ahead = 4096;        ///< Items that a device prepares before it finishes some.
+};
+
+/// When a device's copy of a device stage is loaded anew. 0: never.
+struct RecycleSettings {
+  std::int64_t after_batches = 0;
+  ByteSize when_reserved_over;  ///< Of the device's memory.
 };
 
 /// A stage of a compiled pipeline.
@@ -48,19 +57,22 @@ struct PipelineStage {
   std::vector<DeviceId> devices;  ///< Of a device stage.
   int lanes = 0;                  ///< A device; 0: chosen at run time.
   BatchSettings batch;
+  RecycleSettings recycle;
   std::vector<std::size_t> from;       ///< Indexes into `Pipeline::stages`.
   std::vector<std::size_t> followers;  ///< Likewise.
   const PayloadInfo* in = nullptr;     ///< Null for a source.
   const PayloadInfo* out = nullptr;    ///< Null for a sink.
-  bool in_reader = false;  ///< A record filter that the source asks itself.
+  bool in_reader = false;              ///< A record filter that the source asks itself.
+  bool on_host = false;  ///< A map that could run in a lane, and is to run on the CPU.
+  bool in_lane = false;  ///< A map that runs in the lanes of the device stage before it.
   /// Payload bytes that a byte of what this stage makes becomes further down, where that is most.
   double growth_after = 1;
-  std::vector<std::string> notes;  ///< What the stage says of itself for the plan.
-  std::uint64_t device_bytes_once = 0;       ///< See Checker::device_bytes; both 0: not known.
+  std::vector<std::string> notes;       ///< What the stage says of itself for the plan.
+  std::uint64_t device_bytes_once = 0;  ///< See Checker::device_bytes; both 0: not known.
   std::uint64_t device_bytes_each_item = 0;
 
-  /// Of a device stage: the lanes that it has on a device, chosen where `lanes` is 0, and the memory
-  /// that it needs there at the most, bytes; 0 where the stage does not say.
+  /// Of a device stage: the lanes that it has on a device, chosen where `lanes` is 0, and the
+  /// memory that it needs there at the most, bytes; 0 where the stage does not say.
   int lanes_on(DeviceId device) const;
   std::uint64_t device_bytes_on(DeviceId device) const;
 };
@@ -73,7 +85,8 @@ class Pipeline {
  public:
   struct Options {
     std::vector<std::string> overrides;  ///< `--set` arguments, "sample.alpha=0.1".
-    std::function<std::optional<std::string>(const std::string&)> environment;  ///< Default: getenv.
+    std::function<std::optional<std::string>(const std::string&)>
+        environment;  ///< Default: getenv.
     /// The machine's GPUs, for `devices: auto`; default: visible_gpus().
     std::function<std::vector<DeviceInfo>()> gpus;
     const StageRegistry* registry = &StageRegistry::global();
@@ -109,5 +122,6 @@ class Pipeline {
 const std::vector<ParamInfo>& run_params();
 const std::vector<ParamInfo>& on_error_params();
 const std::vector<ParamInfo>& batch_params();
+const std::vector<ParamInfo>& recycle_params();
 
 }  // namespace flowtts

@@ -40,6 +40,15 @@ struct AnyBatchItem {
   const Item& item;
 };
 
+/// What `prepare_batch` made of an item; null where nothing did.
+using AnyPrepared = std::shared_ptr<const void>;
+
+struct AnyPreparedItem {
+  const AnyPayload& payload;
+  const Item& item;
+  const AnyPrepared& prepared;
+};
+
 /// A configured stage. Which of the calls below are meaningful follows from its kind; see the base
 /// classes in stage.h for when and on which thread each is made. One that a stage of this kind must
 /// have and has not throws std::logic_error; the optional ones do nothing.
@@ -68,6 +77,15 @@ class AnyStage {
   virtual std::size_t max_batch(DeviceId device) const;  ///< 0: no limit of the stage's own.
   virtual std::vector<Result<AnyPayload>> process_batch(std::span<const AnyBatchItem> batch,
                                                         DeviceContext& device) const;
+  virtual bool runs_in_lane(DeviceId device) const;  ///< Of a map that has process_batch as well.
+  virtual BatchShapes shapes() const;
+  virtual bool prepares() const;
+  virtual std::vector<Result<AnyPrepared>> prepare_batch(std::span<const AnyBatchItem> batch,
+                                                         DeviceContext& device) const;
+  virtual std::size_t prepared_length(const AnyPrepared& prepared) const;
+  virtual BatchShapes prepared_shapes() const;
+  virtual std::vector<Result<AnyPayload>> finish_batch(std::span<const AnyPreparedItem> batch,
+                                                       DeviceContext& device) const;
 };
 
 /// A stage type.
@@ -76,6 +94,7 @@ struct StageType {
   StageKind kind = StageKind::kMap;
   const PayloadInfo* in = nullptr;   ///< Null for a source, and for a record filter (any type).
   const PayloadInfo* out = nullptr;  ///< Null for a sink, and for a record filter (as it came).
+  bool has_lane_form = false;        ///< Of a map: can run in a device stage's lanes.
   std::function<std::unique_ptr<AnyStage>()> make;
 };
 

@@ -38,10 +38,19 @@ struct DeviceReport {
   int lanes = 0;
   std::uint64_t batches = 0;
   std::uint64_t items = 0;
-  double busy_share = 0;     ///< Of the lanes' time, 0 to 1.
-  double useful_share = 0;   ///< Of the batches' padded length, 0 to 1.
+  double busy_share = 0;  ///< Of the lanes' time, 0 to 1.
+  double active_share =
+      -1;  ///< Of the run's time that a kernel ran on the device; negative: not known.
+  double fill_share = 0;               ///< Items of the rows that the batches had, 0 to 1.
+  double useful_share = 0;             ///< Of the batches' padded length, 0 to 1.
+  double first_half_useful_share = 1;  ///< The same of first halves, where the stage has them.
+  double queue_seconds = 0;            ///< That an item waited for a lane, on average.
   double load_seconds = 0;
-  std::uint64_t peak_bytes = 0;
+  DeviceMemory memory;  ///< At the end, and the peak.
+  MemoryRecoveries recoveries;
+  std::uint64_t ceiling = 0;   ///< Rows × longest length that a batch may still have; 0: any.
+  std::uint64_t recycled = 0;  ///< How often the stage was loaded anew.
+  std::string lost;            ///< Why the device was given up; empty where it was not.
 };
 
 struct StageReport {
@@ -52,7 +61,7 @@ struct StageReport {
   std::uint64_t filtered = 0;
   std::uint64_t failed = 0;
   std::uint64_t retried = 0;
-  double busy_seconds = 0;  ///< Summed over threads.
+  double busy_seconds = 0;   ///< Summed over threads.
   std::uint64_t queued = 0;  ///< Items that wait at the stage or are in it; 0 at the end.
   std::uint64_t queued_most = 0;
   std::vector<DeviceReport> devices;
@@ -85,8 +94,8 @@ struct RunProgress {
 
 enum class MessageLevel { kInfo, kWarning, kError };
 
-/// Told what happens in a run. Calls come one at a time, from threads of the run; they should return
-/// quickly and must not throw.
+/// Told what happens in a run. Calls come one at a time, from threads of the run; they should
+/// return quickly and must not throw.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
@@ -96,7 +105,8 @@ class RunObserver {
 
 struct RunOptions {
   RunObserver* observer = nullptr;  ///< May be null.
-  std::stop_token stop;  ///< A request ends the run: reading at once, the rest within `run.drain_s`.
+  std::stop_token
+      stop;  ///< A request ends the run: reading at once, the rest within `run.drain_s`.
   double progress_every_s = 0.5;
 };
 

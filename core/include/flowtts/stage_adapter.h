@@ -19,10 +19,10 @@ template <class T, template <class...> class Base>
 inline constexpr bool kDerives = decltype(derives_test<Base>(static_cast<T*>(nullptr)))::value;
 
 template <class T>
-inline constexpr int kBases = int{kDerives<T, Source>} + int{kDerives<T, Map>} +
-                              int{kDerives<T, Filter>} + int{kDerives<T, Expand>} +
-                              int{kDerives<T, Gather>} + int{kDerives<T, DeviceStage>} +
-                              int{kDerives<T, Sink>} + int{std::is_base_of_v<RecordFilter, T>};
+inline constexpr int kBases =
+    int{kDerives<T, Source>} + int{kDerives<T, Map>} + int{kDerives<T, Filter>} +
+    int{kDerives<T, Expand>} + int{kDerives<T, Gather>} + int{kDerives<T, DeviceStage>} +
+    int{kDerives<T, Sink>} + int{std::is_base_of_v<RecordFilter, T>};
 
 template <class T>
 consteval StageKind kind_of() {
@@ -50,9 +50,9 @@ const PayloadInfo* out_of() {
   return nullptr;
 }
 
-/// Whether `process` may be called on one object by several threads at once. Sources and gathers are
-/// called by one at a time whatever their spec says; the calls of record filters and device stages
-/// are const in any case.
+/// Whether `process` may be called on one object by several threads at once. Sources and gathers
+/// are called by one at a time whatever their spec says; the calls of record filters and device
+/// stages are const in any case.
 template <class T>
 consteval bool works_on_many_threads() {
   constexpr StageKind kKind = kind_of<T>();
@@ -64,6 +64,22 @@ consteval bool works_on_many_threads() {
   }
   return true;
 }
+
+/// Whether a map can also run in a device stage's lanes.
+template <class T>
+consteval bool has_lane_form() {
+  if constexpr (kind_of<T>() == StageKind::kMap) {
+    return requires(const T& stage, DeviceId device) { stage.runs_in_lane(device); };
+  }
+  return false;
+}
+
+/// Whether a device stage may work in two halves.
+template <class T>
+inline constexpr bool kPrepares = requires(const T& stage) {
+  typename T::Prepared;
+  stage.prepares();
+};
 
 template <class R>
 struct IsResult : std::false_type {};
@@ -119,8 +135,9 @@ class StageAdapter final : public AnyStage {
 
   std::optional<AnySourceRecord> next(const KeepRecord& keep) override {
     if constexpr (kKind == StageKind::kSource) {
-      static_assert(requires { stage_.next(keep); },
-                    "a Source has: std::optional<SourceRecord<Out>> next(const KeepRecord& keep)");
+      static_assert(
+          requires { stage_.next(keep); },
+          "a Source has: std::optional<SourceRecord<Out>> next(const KeepRecord& keep)");
       auto record = stage_.next(keep);
       if (!record) return std::nullopt;
       return AnySourceRecord{std::move(record->key), record->offset,
@@ -138,22 +155,25 @@ class StageAdapter final : public AnyStage {
   Result<std::vector<AnyPayload>> process(const AnyPayload& in, const Item& item) override {
     using Many = std::vector<AnyPayload>;
     if constexpr (kKind == StageKind::kMap) {
-      static_assert(requires { stage_.process(payload(in), item); },
-                    "a Map has: Out process(const In&, const Item&) const");
+      static_assert(
+          requires { stage_.process(payload(in), item); },
+          "a Map has: Out process(const In&, const Item&) const");
       auto result = detail::as_result(stage_.process(payload(in), item));
       static_assert(std::is_same_v<typename decltype(result)::value_type, typename T::Out>,
                     "process returns the Out of its Map<In, Out>, or Result<Out>");
       if (!result.ok()) return detail::not_ok<Many>(result);
       return Many{AnyPayload::of(std::move(result).value())};
     } else if constexpr (kKind == StageKind::kFilter) {
-      static_assert(requires { stage_.process(payload(in), item); },
-                    "a Filter has: std::optional<Filtered> process(const In&, const Item&) const");
+      static_assert(
+          requires { stage_.process(payload(in), item); },
+          "a Filter has: std::optional<Filtered> process(const In&, const Item&) const");
       std::optional<Filtered> filtered = stage_.process(payload(in), item);
       if (filtered) return *std::move(filtered);
       return Many{in};
     } else if constexpr (kKind == StageKind::kExpand) {
-      static_assert(requires { stage_.process(payload(in), item); },
-                    "an Expand has: std::vector<Out> process(const In&, const Item&) const");
+      static_assert(
+          requires { stage_.process(payload(in), item); },
+          "an Expand has: std::vector<Out> process(const In&, const Item&) const");
       auto result = detail::as_result(stage_.process(payload(in), item));
       if (!result.ok()) return detail::not_ok<Many>(result);
       Many out;
@@ -162,8 +182,9 @@ class StageAdapter final : public AnyStage {
       if (out.empty()) return Filtered{"empty"};
       return out;
     } else if constexpr (kKind == StageKind::kSink) {
-      static_assert(requires { stage_.process(payload(in), item); },
-                    "a Sink has: std::optional<Error> process(const In&, const Item&) const");
+      static_assert(
+          requires { stage_.process(payload(in), item); },
+          "a Sink has: std::optional<Error> process(const In&, const Item&) const");
       std::optional<Error> error = stage_.process(payload(in), item);
       if (error) return *std::move(error);
       return Many{};
@@ -183,8 +204,9 @@ class StageAdapter final : public AnyStage {
         typed.arrived.push_back(
             {std::move(arrived.path), arrived.payload.template shared_as<typename T::In>()});
       }
-      static_assert(requires { stage_.process(typed, item); },
-                    "a Gather has: Out process(const Gathered<In>&, const Item&)");
+      static_assert(
+          requires { stage_.process(typed, item); },
+          "a Gather has: Out process(const Gathered<In>&, const Item&)");
       return erase(detail::as_result(stage_.process(typed, item)));
     } else {
       return AnyStage::gather(std::move(gathered), item);
@@ -193,8 +215,9 @@ class StageAdapter final : public AnyStage {
 
   bool keep(const RecordKey& key, std::uint64_t seed) const override {
     if constexpr (kKind == StageKind::kRecordFilter) {
-      static_assert(requires { stage_.keep(key, seed); },
-                    "a RecordFilter has: bool keep(const RecordKey&, std::uint64_t seed) const");
+      static_assert(
+          requires { stage_.keep(key, seed); },
+          "a RecordFilter has: bool keep(const RecordKey&, std::uint64_t seed) const");
       return stage_.keep(key, seed);
     } else {
       return AnyStage::keep(key, seed);
@@ -218,8 +241,9 @@ class StageAdapter final : public AnyStage {
   }
   std::size_t length(const AnyPayload& in) const override {
     if constexpr (kKind == StageKind::kDevice) {
-      static_assert(requires { stage_.length(payload(in)); },
-                    "a DeviceStage has: std::size_t length(const In&) const");
+      static_assert(
+          requires { stage_.length(payload(in)); },
+          "a DeviceStage has: std::size_t length(const In&) const");
       return stage_.length(payload(in));
     } else {
       return AnyStage::length(in);
@@ -231,22 +255,78 @@ class StageAdapter final : public AnyStage {
   }
   std::vector<Result<AnyPayload>> process_batch(std::span<const AnyBatchItem> batch,
                                                 DeviceContext& device) const override {
-    if constexpr (kKind == StageKind::kDevice) {
+    if constexpr (kKind == StageKind::kDevice || detail::has_lane_form<T>()) {
       std::vector<BatchItem<typename T::In>> typed;
       typed.reserve(batch.size());
       for (const AnyBatchItem& any : batch) typed.push_back({payload(any.payload), any.item});
       const std::span<const BatchItem<typename T::In>> items(typed);
-      static_assert(requires { stage_.process_batch(items, device); },
-                    "a DeviceStage has: std::vector<Result<Out>> process_batch("
-                    "std::span<const BatchItem<In>>, DeviceContext&) const");
-      std::vector<Result<AnyPayload>> out;
+      static_assert(
+          requires { stage_.process_batch(items, device); },
+          "a DeviceStage has: std::vector<Result<Out>> process_batch("
+          "std::span<const BatchItem<In>>, DeviceContext&) const");
+      return erase_all(stage_.process_batch(items, device));
+    } else {
+      return AnyStage::process_batch(batch, device);
+    }
+  }
+  bool runs_in_lane(DeviceId device) const override {
+    if constexpr (detail::has_lane_form<T>()) return stage_.runs_in_lane(device);
+    return false;
+  }
+  BatchShapes shapes() const override {
+    if constexpr (requires { stage_.shapes(); }) return stage_.shapes();
+    return AnyStage::shapes();
+  }
+
+  bool prepares() const override {
+    if constexpr (detail::kPrepares<T>) return stage_.prepares();
+    return false;
+  }
+  std::vector<Result<AnyPrepared>> prepare_batch(std::span<const AnyBatchItem> batch,
+                                                 DeviceContext& device) const override {
+    if constexpr (detail::kPrepares<T>) {
+      std::vector<BatchItem<typename T::In>> typed;
+      typed.reserve(batch.size());
+      for (const AnyBatchItem& any : batch) typed.push_back({payload(any.payload), any.item});
+      std::vector<Result<AnyPrepared>> out;
       out.reserve(batch.size());
-      for (auto& result : stage_.process_batch(items, device)) {
-        out.push_back(erase(std::move(result)));
+      for (auto& made : stage_.prepare_batch(std::span(std::as_const(typed)), device)) {
+        if (made.ok()) {
+          using Prepared = typename T::Prepared;
+          out.emplace_back(AnyPrepared(std::make_shared<const Prepared>(std::move(*made))));
+        } else {
+          out.push_back(detail::not_ok<AnyPrepared>(made));
+        }
       }
       return out;
     } else {
-      return AnyStage::process_batch(batch, device);
+      return AnyStage::prepare_batch(batch, device);
+    }
+  }
+  std::size_t prepared_length(const AnyPrepared& prepared) const override {
+    if constexpr (detail::kPrepares<T>) {
+      return stage_.prepared_length(*static_cast<const typename T::Prepared*>(prepared.get()));
+    } else {
+      return AnyStage::prepared_length(prepared);
+    }
+  }
+  BatchShapes prepared_shapes() const override {
+    if constexpr (requires { stage_.prepared_shapes(); }) return stage_.prepared_shapes();
+    return AnyStage::prepared_shapes();
+  }
+  std::vector<Result<AnyPayload>> finish_batch(std::span<const AnyPreparedItem> batch,
+                                               DeviceContext& device) const override {
+    if constexpr (detail::kPrepares<T>) {
+      using Prepared = typename T::Prepared;
+      std::vector<PreparedItem<typename T::In, Prepared>> typed;
+      typed.reserve(batch.size());
+      for (const AnyPreparedItem& any : batch) {
+        typed.push_back(
+            {payload(any.payload), any.item, *static_cast<const Prepared*>(any.prepared.get())});
+      }
+      return erase_all(stage_.finish_batch(std::span(std::as_const(typed)), device));
+    } else {
+      return AnyStage::finish_batch(batch, device);
     }
   }
 
@@ -258,16 +338,23 @@ class StageAdapter final : public AnyStage {
     if (!result.ok()) return detail::not_ok<AnyPayload>(result);
     return AnyPayload::of(std::move(result).value());
   }
+  template <class Out>
+  static std::vector<Result<AnyPayload>> erase_all(std::vector<Result<Out>> results) {
+    std::vector<Result<AnyPayload>> out;
+    out.reserve(results.size());
+    for (auto& result : results) out.push_back(erase(std::move(result)));
+    return out;
+  }
 
   T stage_;
 };
 
-/// The stage type of an author's struct, as `FLOWTTS_STAGE` registers it in the global registry; for
-/// a registry of one's own. Throws std::logic_error where the struct contradicts its own spec.
+/// The stage type of an author's struct, as `FLOWTTS_STAGE` registers it in the global registry;
+/// for a registry of one's own. Throws std::logic_error where the struct contradicts its own spec.
 template <class T>
 StageType make_stage_type() {
   static_assert(
-      requires(Spec<T>& spec) { T::describe(spec); },
+      requires(Spec<T> & spec) { T::describe(spec); },
       "a stage has: static void describe(flowtts::Spec<T>& spec)");
   StageType type;
   Spec<T> spec(type.spec);
@@ -275,6 +362,7 @@ StageType make_stage_type() {
   type.kind = detail::kind_of<T>();
   type.in = detail::in_of<T>();
   type.out = detail::out_of<T>();
+  type.has_lane_form = detail::has_lane_form<T>();
   type.make = [] { return std::make_unique<StageAdapter<T>>(); };
   if (!type.spec.serial && !detail::works_on_many_threads<T>()) {
     throw std::logic_error("stage type '" + type.spec.name +

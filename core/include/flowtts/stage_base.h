@@ -61,8 +61,12 @@ struct Source {
   using Out = OutT;
 };
 
-/// Makes one item of one: `Out process(const In&, const Item&) const`, or `Result<Out>`. `In` may be
-/// taken by value where a copy is to be changed.
+/// Makes one item of one: `Out process(const In&, const Item&) const`, or `Result<Out>`. `In` may
+/// be taken by value where a copy is to be changed.
+///
+/// It may have a second form for devices: `process_batch` as a DeviceStage has it, and
+/// `bool runs_in_lane(DeviceId) const`. As the only follower of a device stage on such devices it
+/// then runs in that stage's lanes, on what is still on the device, and is no node of the graph.
 template <PayloadType InT, PayloadType OutT>
 struct Map {
   using In = InT;
@@ -84,7 +88,8 @@ struct Filter {
 /// called before the run with a scan over all of the source's keys; such a filter must stand
 /// directly behind a source unless `needs_scan() const` says false.
 struct RecordFilter {};
-using RecordScan = std::function<std::optional<Error>(const std::function<void(const RecordKey&)>&)>;
+using RecordScan =
+    std::function<std::optional<Error>(const std::function<void(const RecordKey&)>&)>;
 
 /// Makes any number of items of one: `std::vector<Out> process(const In&, const Item&) const`, or
 /// `Result<std::vector<Out>>`. An empty vector filters the item with the reason "empty".
@@ -97,8 +102,8 @@ struct Expand {
 /// Where an item of a record ended before it reached a `Gather`.
 struct EndedItem {
   std::vector<std::uint32_t> path;
-  std::string stage;      ///< The id of the stage where it ended.
-  AnyPayload payload;     ///< What that stage was given; empty where the source itself failed.
+  std::string stage;           ///< The id of the stage where it ended.
+  AnyPayload payload;          ///< What that stage was given; empty where the source itself failed.
   Result<bool> outcome{true};  ///< Filtered or Error; true where it was written elsewhere.
 };
 
@@ -131,17 +136,47 @@ struct BatchItem {
   const Item& item;
 };
 
+/// One item of a batch's second half, with what `prepare_batch` made of it.
+template <PayloadType In, class Prepared>
+struct PreparedItem {
+  const In& payload;
+  const Item& item;
+  const Prepared& prepared;
+};
+
 /// Works on a device, a batch at a time. The executor copies the configured stage for each device
 /// and then calls
 ///
 ///     std::optional<Error> load(DeviceContext&);                 // once on each device's copy
 ///     std::size_t length(const In&) const;                       // what batches are bucketed by
-///     std::vector<Result<Out>> process_batch(std::span<const BatchItem<In>>, DeviceContext&) const;
-///     std::size_t max_batch(DeviceId) const;                     // optional: its own limit; 0: none
+///     std::vector<Result<Out>> process_batch(std::span<const BatchItem<In>>, DeviceContext&)
+///     const; std::size_t max_batch(DeviceId) const;                     // optional: its own
+///     limit; 0: none
 ///
 /// `process_batch` is called by the device's lanes, several at once, each on its own thread with
 /// the device, a stream and thread counts bound; it returns one result an item, in order, and sees
-/// no queue, thread or other device. An Error without payload (`fatal`) ends the run.
+/// no queue, thread or other device. An Error without payload (`fatal`) ends the run; two codes
+/// mean more than that, see kOutOfMemoryCode and kDeviceLostCode.
+///
+/// Fixed shapes. Where what a device computes depends on the shape of a batch, a stage may have
+///
+///     BatchShapes shapes() const;                                // asked once, after `load`
+///
+/// and fills its batches up to DeviceContext::rows, which tells how many rows the shape has. Only
+/// where memory is short are they fewer than the class says: a half, a quarter and so on.
+///
+/// Two halves. A stage that learns by a cheap first half how long an item really is may have
+///
+///     using Prepared = ...;                                      // stays on its device; movable
+///     bool prepares() const;                                     // once loaded: whether it works
+///     so std::vector<Result<Prepared>> prepare_batch(std::span<const BatchItem<In>>,
+///     DeviceContext&) const; std::size_t prepared_length(const Prepared&) const; BatchShapes
+///     prepared_shapes() const;                       // optional, as shapes
+///     std::vector<Result<Out>> finish_batch(std::span<const PreparedItem<In, Prepared>>,
+///                                           DeviceContext&) const;
+///
+/// beside `process_batch`. Prepared items wait on their device, bucketed by `prepared_length`, and
+/// any of its lanes may finish them; a copy of the stage that was loaded later as well.
 template <PayloadType InT, PayloadType OutT>
 struct DeviceStage {
   using In = InT;

@@ -31,6 +31,10 @@
 namespace flowtts {
 namespace {
 
+/// What a process holds of a GPU beside its tensors: CUDA's context, code and the libraries'
+/// handles.
+constexpr std::uint64_t kOutsideAllocator = 512ULL << 20;
+
 Error unavailable(DeviceId device, std::string_view reason) {
   return Error{"device_unavailable", c10::str(device.text(), " cannot be used: ", reason), false,
                true};
@@ -147,13 +151,13 @@ class TorchRuntime final : public DeviceRuntime {
     context.setBenchmarkCuDNN(false);  // tries every algorithm for every new shape
   }
 
-  Result<DeviceInfo> start(DeviceId device, std::uint64_t memory_limit_bytes) override {
-    if (device.kind == DeviceKind::kCpu) return start_host(device, memory_limit_bytes);
+  Result<DeviceInfo> start(DeviceId device, MemoryLimit limit) override {
+    if (device.kind == DeviceKind::kCpu) return start_host(device, limit);
     static std::mutex one_at_a_time;
     const std::lock_guard lock(one_at_a_time);
     const QuietWarnings quiet;
     try {
-      return start_gpu(device, memory_limit_bytes);
+      return start_gpu(device, limit);
     } catch (const std::exception& exception) {
       return unavailable(device, brief_failure(exception.what()));
     }
@@ -163,23 +167,44 @@ class TorchRuntime final : public DeviceRuntime {
     return std::make_unique<TorchLane>(device);
   }
 
-  std::uint64_t peak_bytes(DeviceId device) const override {
-    if (device.kind == DeviceKind::kCpu) return 0;
+  DeviceMemory memory(DeviceId device) const override {
+    if (device.kind == DeviceKind::kCpu) return {};
     constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
     const auto stats =
         c10::getDeviceAllocator(c10::DeviceType::CUDA)->getDeviceStats(torch_index(device));
-    return static_cast<std::uint64_t>(stats.reserved_bytes.at(kAll).peak);
+    const auto& reserved = stats.reserved_bytes.at(kAll);
+    return {static_cast<std::uint64_t>(reserved.current),
+            static_cast<std::uint64_t>(stats.allocated_bytes.at(kAll).current),
+            static_cast<std::uint64_t>(reserved.peak)};
+  }
+
+  void synchronize(DeviceId device) override {
+    if (device.kind == DeviceKind::kCpu) return;
+    try {
+      c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).synchronizeDevice(torch_index(device));
+    } catch (const std::exception&) {
+      // A device that is lost: the next batch meets it and says so.
+    }
+  }
+
+  void release_cached(DeviceId device) override {
+    if (device.kind == DeviceKind::kCpu) return;
+    try {
+      c10::getDeviceAllocator(c10::DeviceType::CUDA)->emptyCache();
+    } catch (const std::exception&) {
+      // As above.
+    }
   }
 
  private:
   /// What core's own runtime says of the CPU.
-  static Result<DeviceInfo> start_host(DeviceId device, std::uint64_t memory_limit_bytes) {
+  static Result<DeviceInfo> start_host(DeviceId device, MemoryLimit limit) {
     const auto host = make_device_runtime("host");
     if (!host.ok()) return host.error();
-    return (*host)->start(device, memory_limit_bytes);
+    return (*host)->start(device, limit);
   }
 
-  Result<DeviceInfo> start_gpu(DeviceId device, std::uint64_t memory_limit_bytes) {
+  Result<DeviceInfo> start_gpu(DeviceId device, MemoryLimit limit) {
     if (const auto reason = load_torch_cuda()) {
       return unavailable(device, *reason + " (LibTorch's GPU part or a library that it needs)");
     }
@@ -197,12 +222,19 @@ class TorchRuntime final : public DeviceRuntime {
     }
     // A limit of an earlier run in this process does not hold for one without.
     static std::set<int> limited;
-    if (memory_limit_bytes > 0 || limited.contains(device.index)) {
-      const std::uint64_t bytes = memory_limit_bytes > 0 ? memory_limit_bytes : ~std::uint64_t{0};
+    if (limit.limits() || limited.contains(device.index)) {
+      const std::uint64_t bytes = limit.limits()
+                                      ? allocator_share(limit.of(describe(device).total_bytes))
+                                      : ~std::uint64_t{0};
       if (const auto reason = limit_memory(device, bytes)) return unavailable(device, *reason);
       limited.insert(device.index);
     }
     return describe(device);
+  }
+
+  /// What is left for tensors of the memory that a run may take, bytes.
+  static std::uint64_t allocator_share(std::uint64_t bytes) {
+    return bytes > kOutsideAllocator ? bytes - kOutsideAllocator : 1;
   }
 
   static std::optional<std::string> limit_memory(DeviceId device, std::uint64_t bytes) {

@@ -58,15 +58,17 @@ TEST_CASE("what stands under devices becomes devices, in the order given") {
 
 TEST_CASE("a device that cannot be had is refused with what is allowed") {
   CHECK(parsed({}, {}) == "the list is empty; allowed are auto, cpu, cpu:N, cuda and cuda:N");
-  CHECK(parsed({"coda"}, {}) ==
-        "unknown device 'coda'; allowed are auto, cpu, cpu:N, cuda and cuda:N; did you mean 'cuda'?");
+  CHECK(
+      parsed({"coda"}, {}) ==
+      "unknown device 'coda'; allowed are auto, cpu, cpu:N, cuda and cuda:N; did you mean 'cuda'?");
   CHECK(parsed({"CUDA:1"}, kTwoGpus).ends_with("did you mean 'cuda:1'?"));
   CHECK(parsed({"xyzzy"}, {}) ==
         "unknown device 'xyzzy'; allowed are auto, cpu, cpu:N, cuda and cuda:N");
   CHECK(parsed({""}, {}) == "unknown device ''; allowed are auto, cpu, cpu:N, cuda and cuda:N");
-  CHECK(parsed({"gpu:0"}, kTwoGpus).starts_with(
-      "unknown device 'gpu:0': GPUs are written 'cuda' (all) or 'cuda:N'"));
-  for (const char* name : {"cuda:", "cuda:x", "cuda:-1", "cuda:01", "cuda:1 ", "cuda:99999999999"}) {
+  CHECK(parsed({"gpu:0"}, kTwoGpus)
+            .starts_with("unknown device 'gpu:0': GPUs are written 'cuda' (all) or 'cuda:N'"));
+  for (const char* name :
+       {"cuda:", "cuda:x", "cuda:-1", "cuda:01", "cuda:1 ", "cuda:99999999999"}) {
     CHECK(parsed({name}, kTwoGpus) == "'" + std::string(name) +
                                           "': behind 'cuda:' stands the device's number, such as "
                                           "'cuda:0'");
@@ -94,11 +96,11 @@ TEST_CASE("CUDA_VISIBLE_DEVICES chooses, orders and renumbers the cards as CUDA 
   CHECK(selected("") == "");
   CHECK(selected("-1") == "");
   CHECK(selected("NoDevFiles") == "");
-  CHECK(selected("1,7,2") == "a2");       // What follows a wrong entry is not seen.
+  CHECK(selected("1,7,2") == "a2");  // What follows a wrong entry is not seen.
   CHECK(selected("2,,1") == "b3");
-  CHECK(selected("GPU-aa,0") == "");      // Two cards begin so.
+  CHECK(selected("GPU-aa,0") == "");  // Two cards begin so.
   CHECK(selected("GPU-zz") == "");
-  CHECK(selected("0,0") == "");           // Named twice: CUDA then shows none.
+  CHECK(selected("0,0") == "");  // Named twice: CUDA then shows none.
   CHECK(selected("1,GPU-aa22") == "");
 }
 
@@ -110,14 +112,14 @@ TEST_CASE("without the driver's library no GPU is visible") {
 TEST_CASE("the host runtime has CPUs, with the machine's memory, and refuses a GPU by name") {
   const auto runtime = make_device_runtime("host");
   REQUIRE(runtime.ok());
-  const auto cpu = (*runtime)->start({DeviceKind::kCpu, 3}, 0);
+  const auto cpu = (*runtime)->start({DeviceKind::kCpu, 3}, {});
   REQUIRE(cpu.ok());
   CHECK(cpu->id.text() == "cpu:3");
   CHECK(cpu->total_bytes >= cpu->free_bytes);
   CHECK(cpu->free_bytes > 0);
   CHECK((*runtime)->bind(cpu->id) != nullptr);
 
-  const auto gpu = (*runtime)->start({DeviceKind::kCuda, 1}, 0);
+  const auto gpu = (*runtime)->start({DeviceKind::kCuda, 1}, {});
   REQUIRE(gpu.is_error());
   CHECK(gpu.error().message.find("cuda:1") != std::string::npos);
 }
@@ -135,10 +137,9 @@ TEST_CASE("a runtime is made by its registered name, an unknown name lists those
 }
 
 TEST_CASE("a runtime's factory that throws is an Error that says why") {
-  register_device_runtime("devices_test_throws",
-                          []() -> Result<std::shared_ptr<DeviceRuntime>> {
-                            throw std::runtime_error("libfoo.so is missing");
-                          });
+  register_device_runtime("devices_test_throws", []() -> Result<std::shared_ptr<DeviceRuntime>> {
+    throw std::runtime_error("libfoo.so is missing");
+  });
   const auto runtime = make_device_runtime("devices_test_throws");
   REQUIRE(runtime.is_error());
   CHECK(runtime.error().message.find("libfoo.so is missing") != std::string::npos);

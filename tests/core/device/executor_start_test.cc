@@ -57,10 +57,10 @@ class TestRuntime final : public DeviceRuntime {
  public:
   explicit TestRuntime(std::shared_ptr<Journal> journal) : journal_(std::move(journal)) {}
 
-  Result<DeviceInfo> start(DeviceId device, std::uint64_t limit) override {
+  Result<DeviceInfo> start(DeviceId device, MemoryLimit limit) override {
     const std::lock_guard lock(journal_->mutex);
     ++journal_->starts[device];
-    journal_->limits[device] = limit;
+    journal_->limits[device] = limit.of(1000);
     if (auto error = journal_->on_start(device)) return *std::move(error);
     return DeviceInfo{device, "a test device", 1000, 900};
   }
@@ -68,8 +68,8 @@ class TestRuntime final : public DeviceRuntime {
     journal_->on_bind(device);
     return std::make_unique<TestBinding>(*journal_, device);
   }
-  std::uint64_t peak_bytes(DeviceId device) const override {
-    return 10 + static_cast<std::uint64_t>(device.index);
+  DeviceMemory memory(DeviceId device) const override {
+    return {3, 2, 10 + static_cast<std::uint64_t>(device.index)};
   }
   bool loads_side_by_side() const override { return journal_->side_by_side; }
 
@@ -129,7 +129,7 @@ TEST_CASE("a stage is loaded once on each device's own copy, with the device bou
     for (int i = 0; i < 3; ++i) {
       CHECK(use[static_cast<std::size_t>(i)].device.id == cpu(i));
       CHECK(use[static_cast<std::size_t>(i)].device.name == "a test device");
-      CHECK(use[static_cast<std::size_t>(i)].peak_bytes == 10U + static_cast<unsigned>(i));
+      CHECK(use[static_cast<std::size_t>(i)].memory.peak == 10U + static_cast<unsigned>(i));
     }
   }
   CHECK(loads == std::map<DeviceId, int>{{cpu(0), 1}, {cpu(1), 1}, {cpu(2), 1}});
@@ -299,20 +299,18 @@ TEST_CASE("a stage without devices, or with a runtime that nobody has, does not 
   CHECK(error->message.find("stage 'speak' on cuda:0: the device runtime 'host'") == 0);
 }
 
-TEST_CASE("a device is started once however many stages use it, under the tightest limit") {
+TEST_CASE("a device is started once however many stages use it, under the run's limit") {
   const auto journal = std::make_shared<Journal>();
   const std::string runtime = register_runtime(journal);
   const auto stage = make_stage({});
   auto first = plan(stage, runtime, 2, 2);
   auto second = plan(stage, runtime, 2, 1);
   auto third = plan(stage, runtime, 1, 1);
-  first.memory_limit_bytes = 0;
-  second.memory_limit_bytes = 500;
-  third.memory_limit_bytes = 300;
+  for (DeviceStagePlan* each : {&first, &second, &third}) each->memory_limit.share = 0.3;
   DeviceExecutor executor({first, second, third});
   REQUIRE_FALSE(executor.start().has_value());
   CHECK(journal->starts == std::map<DeviceId, int>{{cpu(0), 1}, {cpu(1), 1}});
-  CHECK(journal->limits == std::map<DeviceId, std::uint64_t>{{cpu(0), 300}, {cpu(1), 500}});
+  CHECK(journal->limits == std::map<DeviceId, std::uint64_t>{{cpu(0), 300}, {cpu(1), 300}});
   CHECK(journal->bindings == 7);
 }
 

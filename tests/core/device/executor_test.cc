@@ -75,10 +75,11 @@ TEST_CASE(
 
   std::uint64_t items = 0;
   for (const DeviceUse& use : executor.use(0)) {
-    items += use.items;
+    items += use.last.items;
     CHECK(use.lanes == 2);
-    CHECK(use.items >= use.batches);
-    CHECK(use.padded_length >= use.length);
+    CHECK(use.last.items >= use.last.batches);
+    CHECK(use.last.padded_length >= use.last.length);
+    CHECK(use.first.batches == 0);
   }
   CHECK(items == kThreads * kEach);
 }
@@ -202,9 +203,9 @@ TEST_CASE("a fast device never waits for a slow one: both pull from one queue") 
   door.open();
   inbox.wait_for(kJobs);
   const auto use = executor.use(0);
-  CHECK(use[0].items == 1);
-  CHECK(use[1].items == kJobs - 2);
-  CHECK(use[2].items == 1);
+  CHECK(use[0].last.items == 1);
+  CHECK(use[1].last.items == kJobs - 2);
+  CHECK(use[2].last.items == 1);
 }
 
 TEST_CASE("three devices of unequal speed share one queue, and a faster one does more") {
@@ -222,20 +223,24 @@ TEST_CASE("three devices of unequal speed share one queue, and a faster one does
   for (int id = 0; id < 400; ++id) executor.submit(0, inbox.job(id));
   inbox.wait_for(400);
   const auto use = executor.use(0);
-  CHECK(use[0].items > use[1].items);
-  CHECK(use[1].items > use[2].items);
-  CHECK(use[2].items > 0);
+  CHECK(use[0].last.items > use[1].last.items);
+  CHECK(use[1].last.items > use[2].last.items);
+  CHECK(use[2].last.items > 0);
 }
 
 TEST_CASE("an exception fails the item that causes it, alone") {
   struct Case {
     std::function<void()> raise;
     std::string outcome;
+    std::vector<std::vector<int>> batches;
   };
+  const std::vector<std::vector<int>> one_by_one{{0, 1, 2, 3}, {0}, {1}, {2}, {3}};
+  const std::vector<std::vector<int>> in_halves{{0, 1, 2, 3}, {0, 1, 2, 3}, {0, 1}, {2, 3},
+                                                {2},          {2},          {3}};
   const Case cases[] = {
-      {[] { throw std::runtime_error("a poisoned item"); }, "error exception"},
-      {[] { throw std::bad_alloc(); }, "error out_of_memory"},
-      {[] { throw 7; }, "error exception"},
+      {[] { throw std::runtime_error("a poisoned item"); }, "error exception", one_by_one},
+      {[] { throw std::bad_alloc(); }, "error out_of_memory", in_halves},
+      {[] { throw 7; }, "error exception", one_by_one},
   };
   for (const Case& c : cases) {
     BatchLog log;
@@ -255,14 +260,14 @@ TEST_CASE("an exception fails the item that causes it, alone") {
     inbox.wait_for(4);
     CHECK(inbox.of(2) == c.outcome);
     CHECK(inbox.count("ok") == 3);
-    CHECK(log.batches() == std::vector<std::vector<int>>{{0, 1, 2, 3}, {0}, {1}, {2}, {3}});
+    CHECK(log.batches() == c.batches);
 
     executor.submit(0, inbox.job(10));  // The lane lives on.
     executor.flush();
     inbox.wait_for(5);
     CHECK(inbox.of(10) == "ok 10");
-    CHECK(executor.use(0)[0].batches == 2);
-    CHECK(executor.use(0)[0].items == 5);
+    CHECK(executor.use(0)[0].last.batches == 2);
+    CHECK(executor.use(0)[0].last.items == 5);
   }
 }
 
@@ -311,7 +316,7 @@ TEST_CASE("what a stage returns goes through: values, what is filtered, errors a
       if (item.payload.id == 1) {
         results.emplace_back(Filtered{"unspeakable"});
       } else if (item.payload.id == 2) {
-        results.emplace_back(Error{"device_lost", "cuda:0 is gone", false, true});
+        results.emplace_back(Error{"disk_full", "nothing can be written", false, true});
       } else {
         results.emplace_back(Text{item.payload.id + 100, 1});
       }
@@ -325,14 +330,14 @@ TEST_CASE("what a stage returns goes through: values, what is filtered, errors a
   REQUIRE_FALSE(executor.start().has_value());
   executor.submit(0, inbox.job(0));
   executor.submit(0, inbox.job(1));
-  executor.submit(0, Inbox::job(2, 1, [&](Result<AnyPayload> result) {
+  executor.submit(0, Inbox::job(2, 1, [&](Result<AnyPayload> result, std::size_t) {
                     fatal = result.error().fatal;
                     inbox.put(2, result);
                   }));
   inbox.wait_for(3);
   CHECK(inbox.of(0) == "ok 100");
   CHECK(inbox.of(1) == "filtered unspeakable");
-  CHECK(inbox.of(2) == "error device_lost");
+  CHECK(inbox.of(2) == "error disk_full");
   CHECK(fatal);
 }
 
@@ -488,14 +493,14 @@ TEST_CASE("an item's results may be submitted to the next device stage from wher
   DeviceExecutor executor({first, second});
   REQUIRE_FALSE(executor.start().has_value());
   for (int id = 0; id < 100; ++id) {
-    executor.submit(0, Inbox::job(id, 1, [&, id](const Result<AnyPayload>& result) {
+    executor.submit(0, Inbox::job(id, 1, [&, id](const Result<AnyPayload>& result, std::size_t) {
                       if (result.ok()) executor.submit(1, inbox.job(id));
                     }));
   }
   inbox.wait_for(100);
   CHECK(inbox.count("ok") == 100);
-  CHECK(executor.use(0)[0].items + executor.use(0)[1].items == 100);
-  CHECK(executor.use(1)[0].items + executor.use(1)[1].items == 100);
+  CHECK(executor.use(0)[0].last.items + executor.use(0)[1].last.items == 100);
+  CHECK(executor.use(1)[0].last.items + executor.use(1)[1].last.items == 100);
 }
 
 TEST_CASE("what a job keeps alive is let go once it is done") {
@@ -559,9 +564,11 @@ TEST_CASE("what a batch gives is one result an item, even where the stage return
   script.process = [](Texts, DeviceContext&) { return TextResults{}; };
   const auto stage = make_stage(script);
   DeviceContext device(cpu(0), 0);
-  std::vector<DeviceJob> jobs;
-  for (int id = 0; id < 3; ++id) jobs.push_back(Inbox::job(id, 1, {}));
-  const BatchOutcome outcome = run_batch(*stage, jobs, device, false);
-  CHECK(outcome.results.size() == 3);
-  CHECK(outcome.seconds >= 0);
+  std::vector<LaneJob> jobs;
+  for (int id = 0; id < 3; ++id) jobs.push_back({Inbox::job(id, 1, {})});
+  const auto outcomes = run_batch({stage, {}}, BatchHalf::kWhole, jobs, 3, device, false);
+  REQUIRE(outcomes.size() == 3);
+  for (const JobOutcome& outcome : outcomes) {
+    CHECK(outcome.result.error().code == "wrong_result_count");
+  }
 }

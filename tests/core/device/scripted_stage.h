@@ -82,10 +82,12 @@ struct Owner {
 class Inbox {
  public:
   DeviceJob job(int id, std::size_t length = 1) {
-    return job(id, length, [this, id](Result<AnyPayload> result) { put(id, std::move(result)); });
+    return job(id, length,
+               [this, id](Result<AnyPayload> result, std::size_t) { put(id, std::move(result)); });
   }
 
-  static DeviceJob job(int id, std::size_t length, std::function<void(Result<AnyPayload>)> done) {
+  static DeviceJob job(int id, std::size_t length,
+                       std::function<void(Result<AnyPayload>, std::size_t)> done) {
     auto owner = std::make_shared<Owner>();
     owner->record.id = std::to_string(id);
     const Item item{owner->record, owner->path};

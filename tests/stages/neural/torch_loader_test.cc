@@ -7,7 +7,7 @@
 TEST_CASE("The LibTorch part is loaded from beside the library when a runtime is asked for") {
   const auto runtime = flowtts::make_device_runtime("torch");
   if (runtime.is_error()) FAIL(runtime.error().message);
-  const auto device = (*runtime)->start({flowtts::DeviceKind::kCpu, 0}, 0);
+  const auto device = (*runtime)->start({flowtts::DeviceKind::kCpu, 0}, {});
   REQUIRE(device.ok());
   CHECK(device->total_bytes > 0);
 }
