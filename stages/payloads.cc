@@ -1,5 +1,8 @@
 #include <flowtts/payloads.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace flowtts {
 namespace {
 
@@ -9,6 +12,13 @@ void write_speech(JsonWriter& json, const Speech& speech) {
 
 double seconds_of(std::uint64_t samples, std::uint32_t sample_rate) {
   return sample_rate == 0 ? 0 : static_cast<double>(samples) / sample_rate;
+}
+
+std::vector<float> floats_of(const Pcm16& pcm) {
+  std::vector<float> floats(pcm.samples.size());
+  std::ranges::transform(pcm.samples, floats.begin(),
+                         [](std::int16_t sample) { return static_cast<float>(sample) * 0x1p-15F; });
+  return floats;
 }
 
 }  // namespace
@@ -65,15 +75,21 @@ std::size_t Speech::bytes() const {
          voice.capacity();
 }
 
-double Audio::seconds() const { return seconds_of(samples.size(), sample_rate); }
+std::vector<float> Audio::floats() const& { return pcm ? floats_of(*pcm) : samples; }
+
+std::vector<float> Audio::floats() && { return pcm ? floats_of(*pcm) : std::move(samples); }
+
+double Audio::seconds() const { return seconds_of(size(), sample_rate); }
 
 std::size_t Audio::bytes() const {
-  return sizeof(*this) + samples.capacity() * sizeof(float) + (speech ? speech->bytes() : 0);
+  return sizeof(*this) + samples.capacity() * sizeof(float) +
+         (pcm ? sizeof(*pcm) + pcm->samples.capacity() * sizeof(std::int16_t) : 0) +
+         (speech ? speech->bytes() : 0);
 }
 
 // The dead-letter file keeps how the audio came to be, not its samples: they can be made again.
 void Audio::to_json(JsonWriter& json) const {
-  json.begin_object().field("sample_rate", sample_rate).field("samples", samples.size());
+  json.begin_object().field("sample_rate", sample_rate).field("samples", size());
   if (speech) {
     json.key("sentence");
     speech->sentence.to_json(json);

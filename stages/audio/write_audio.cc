@@ -85,7 +85,7 @@ struct WriteAudio final : Map<Audio, AudioFile> {
     Result<std::string> file_name = names_->name(parts_of(audio, item));
     if (!file_name) return file_name.error();
     const AudioFormat wanted = AudioFormat::of(format, subtype).value_or(AudioFormat{});
-    const Result<EncodedAudio> encoded = encode_audio(audio.samples, audio.sample_rate, wanted);
+    const Result<EncodedAudio> encoded = encode_audio(audio, wanted);
     if (!encoded) return encoded.error();
     const Result<std::string> below = folder_->subfolder(safe_id(item.record));
     if (!below) return below.error();
@@ -94,9 +94,10 @@ struct WriteAudio final : Map<Audio, AudioFile> {
     file.path = fmt::format("{}/{}.{}", *below, *file_name, wanted.extension());
     // Only what an earlier attempt at the same item has left may be replaced.
     const WriteMode mode{item.attempt > 1, sync};
-    if (auto error = write_file(folder_->root() / file.path, encoded->bytes, mode)) return *error;
+    if (auto error = write_file(folder_->root() / file.path, encoded->pieces(), mode))
+      return *error;
     file.sample_rate = audio.sample_rate;
-    file.samples = audio.samples.size();
+    file.samples = audio.size();
     file.clipped = encoded->clipped;
     file.peak = encoded->peak;
     file.speech = audio.speech;

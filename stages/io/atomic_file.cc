@@ -47,10 +47,22 @@ class PartFile {
   int descriptor_;
 };
 
-bool has_content(const std::filesystem::path& path, std::string_view bytes) {
+bool has_content(const std::filesystem::path& path, std::span<const std::string_view> pieces) {
   std::ifstream file(path, std::ios::binary);
   const std::string found{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return found == bytes;
+  std::string_view left = found;
+  for (const std::string_view piece : pieces) {
+    if (!left.starts_with(piece)) return false;
+    left.remove_prefix(piece.size());
+  }
+  return left.empty();
+}
+
+int write_pieces(int descriptor, std::span<const std::string_view> pieces) {
+  for (const std::string_view piece : pieces) {
+    if (const int failed = write_all(descriptor, piece)) return failed;
+  }
+  return 0;
 }
 
 // rename, but never over another file. A file system that cannot do that in one call can link.
@@ -102,15 +114,20 @@ std::optional<Error> sync_folder(const std::filesystem::path& folder) {
 
 std::optional<Error> write_file(const std::filesystem::path& path, std::string_view bytes,
                                 WriteMode mode) {
+  return write_file(path, std::span(&bytes, 1), mode);
+}
+
+std::optional<Error> write_file(const std::filesystem::path& path,
+                                std::span<const std::string_view> pieces, WriteMode mode) {
   PartFile part(path);
   if (part.descriptor() < 0) return write_error("create", path, errno);
-  if (const int failed = write_all(part.descriptor(), bytes)) {
+  if (const int failed = write_pieces(part.descriptor(), pieces)) {
     return write_error("write", path, failed);
   }
   if (mode.sync && ::fsync(part.descriptor()) != 0) return write_error("sync", path, errno);
   if (part.close() != 0) return write_error("close", path, errno);
   const int failed = move_into_place(part.path(), path, mode.replace);
-  if (failed == EEXIST && has_content(path, bytes)) return std::nullopt;
+  if (failed == EEXIST && has_content(path, pieces)) return std::nullopt;
   if (failed == EEXIST) {
     return Error{"file_exists",
                  fmt::format("'{}' exists already with other content", path.string())};

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include <flowtts/result.h>
@@ -30,5 +31,9 @@ struct WriteMode {
 /// when it fails. Any thread, for different paths.
 std::optional<Error> write_file(const std::filesystem::path& path, std::string_view bytes,
                                 WriteMode mode);
+
+/// The same for a file that lies in memory in pieces.
+std::optional<Error> write_file(const std::filesystem::path& path,
+                                std::span<const std::string_view> pieces, WriteMode mode);
 
 }  // namespace flowtts

@@ -82,13 +82,32 @@ struct Speech {
   std::size_t bytes() const;
 };
 
-/// One channel of sound.
+/// One channel of sound in the 16 bits that a file has: 32768 is full scale, 1.0. Half the bytes of
+/// floating point. `quantize` (stages/audio/pcm16.h) makes it and says how a value is rounded.
+struct Pcm16 {
+  std::vector<std::int16_t> samples;
+  float peak = 0;             ///< The largest magnitude before clipping; full scale is 1.
+  std::uint64_t clipped = 0;  ///< Samples beyond full scale that were set to it.
+};
+
+/// One channel of sound, in one of two forms: floating point in `samples`, or 16 bits in `pcm`,
+/// and then `samples` is empty. A stage that only wants the sound asks `size()` and `floats()`,
+/// which are right for both.
 struct Audio {
   static constexpr std::string_view kPayloadName = "Audio";
 
-  std::vector<float> samples;            ///< Full scale is [-1, 1]; values outside are possible.
-  std::uint32_t sample_rate = 0;         ///< Hertz.
-  std::shared_ptr<const Speech> speech;  ///< Null where it was not synthesized.
+  std::vector<float> samples;     ///< Full scale is [-1, 1]; values outside are possible.
+  std::uint32_t sample_rate = 0;  ///< Hertz.
+  std::shared_ptr<const Speech> speech = nullptr;  ///< Null where it was not synthesized.
+  std::shared_ptr<const Pcm16> pcm = nullptr;      ///< Null where `samples` holds the sound.
+
+  /// How many samples there are, in either form.
+  std::size_t size() const { return pcm ? pcm->samples.size() : samples.size(); }
+
+  /// The samples as floating point: a copy, or `samples` themselves of an Audio that is given up.
+  /// What had 16 bits has them again after `quantize`.
+  std::vector<float> floats() const&;
+  std::vector<float> floats() &&;
 
   double seconds() const;
   std::size_t bytes() const;

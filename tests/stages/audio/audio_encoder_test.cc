@@ -24,7 +24,7 @@ const std::vector<AudioFormat>& all_formats() {
 
 std::vector<float> decoded(const EncodedAudio& encoded) {
   const testing::TempFolder folder;
-  const auto audio = read_audio_file(folder.write("x.wav", encoded.bytes), 100);
+  const auto audio = read_audio_file(folder.write("x.wav", encoded.bytes()), 100);
   REQUIRE(audio.ok());
   CHECK(audio->sample_rate == 22050);
   return audio->samples;
@@ -99,8 +99,8 @@ TEST_CASE("the same samples give the same bytes, with no date in them") {
     const auto second = encode_audio(samples, 22050, format);
     REQUIRE(first.ok());
     REQUIRE(second.ok());
-    CHECK(first->bytes == second->bytes);
-    CHECK(first->bytes.substr(0, 256).find("PEAK") == std::string::npos);
+    CHECK(first->bytes() == second->bytes());
+    CHECK(first->bytes().substr(0, 256).find("PEAK") == std::string::npos);
   }
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("a 16-bit WAV file is its 44 bytes of header and its samples") {
       "RIFF\x2a\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80\x3e\0\0\0\x7d\0\0\2\0\x10\0data\6\0\0\0"
       "\0\0\0\x40\0\x80",
       50);
-  CHECK(encoded->bytes == expected);
+  CHECK(encoded->bytes() == expected);
 }
 
 TEST_CASE("a form that there is not has no name") {

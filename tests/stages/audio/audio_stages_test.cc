@@ -16,6 +16,7 @@
 #include "stages/audio/audio_encoder.h"
 #include "stages/audio/audio_folder.h"
 #include "stages/audio/audio_reader.h"
+#include "stages/audio/pcm16.h"
 #include "tests/stages/stage_helpers.h"
 #include "tests/stages/temp_folder.h"
 
@@ -85,7 +86,32 @@ TEST_CASE("a sentence's audio is written as a whole under its name, and nothing 
   CHECK(made->speech == speech);
   CHECK(files_below(folder.path()) == std::vector<std::string>{made->path});
   const auto encoded = encode_audio(audio.samples, 22050, AudioFormat{});
-  CHECK(testing::read_whole_file(folder.path() / made->path) == encoded->bytes);
+  CHECK(testing::read_whole_file(folder.path() / made->path) == encoded->bytes());
+}
+
+TEST_CASE("audio of 16 bits is written into the same file as the floats that it was made of") {
+  for (const std::string_view subtype : {"pcm_16", "pcm_24", "float"}) {
+    CAPTURE(subtype);
+    const TempFolder folder;
+    Writer writer(folder);
+    set_param<std::string>(*writer.stage, "write_audio", "subtype", std::string(subtype));
+    const LooseItem loose;
+    Audio audio = spoken(2, 1);
+    audio.samples[7] = -1.5F;
+    Audio pcm = audio;
+    pcm.samples.clear();
+    pcm.pcm = std::make_shared<const Pcm16>(*quantize(audio.samples));
+    const auto made = write(*writer.stage, pcm, loose.item);
+    REQUIRE(made.ok());
+    CHECK(made->samples == 100);
+    CHECK(made->peak == 1.5F);
+    CHECK(made->clipped == 1);
+    CHECK(made->seconds() == audio.seconds());
+    if (subtype == "pcm_16") CHECK(write(*writer.stage, audio, loose.item).ok());  // the same bytes
+    const auto back = read_audio_file(folder.path() / made->path, 10);
+    REQUIRE(back.ok());
+    CHECK(back->samples == pcm.floats());
+  }
 }
 
 TEST_CASE("records with one id, or ids that differ in letter case, have files of their own") {
@@ -216,9 +242,9 @@ TEST_CASE("read_audio gives the files of a folder in order, as one channel") {
       encode_audio(std::vector<float>{0.5F}, 8000, AudioFormat::of("flac", "pcm_16").value());
   for (const std::string_view name :
        {"b/c/z.wav", "a.wav", "A.WAV", "b.wav", ".hidden/x.wav", ".part.wav"}) {
-    folder.write(name, encoded->bytes);
+    folder.write(name, encoded->bytes());
   }
-  folder.write("a.flac", flac->bytes);
+  folder.write("a.flac", flac->bytes());
   folder.write("broken.wav", "RIFF");
   folder.write("notes.txt", "no audio");
 
@@ -248,9 +274,9 @@ TEST_CASE("read_audio gives the files of a folder in order, as one channel") {
 TEST_CASE("read_audio takes a file or a pattern as well, and says where there is nothing") {
   const TempFolder folder;
   const auto encoded = encode_audio(std::vector<float>(8001, 0.5F), 8000, AudioFormat{});
-  folder.write("x1.wav", encoded->bytes);
-  folder.write("x2.wav", encoded->bytes);
-  folder.write("y.wav", encoded->bytes);
+  folder.write("x1.wav", encoded->bytes());
+  folder.write("x2.wav", encoded->bytes());
+  folder.write("y.wav", encoded->bytes());
   const std::string base = folder.path().string();
   const auto names = [](const std::string& where) {
     std::vector<std::string> found;

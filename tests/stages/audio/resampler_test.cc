@@ -1,6 +1,7 @@
 #include "stages/audio/resampler.h"
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <thread>
 #include <vector>
@@ -8,6 +9,7 @@
 #include <doctest/doctest.h>
 #include <flowtts/payloads.h>
 
+#include "stages/audio/pcm16.h"
 #include "tests/stages/stage_helpers.h"
 
 using namespace flowtts;
@@ -134,4 +136,47 @@ TEST_CASE("the stage resample gives its rate and keeps how the audio came to be"
   const auto refused = stage->process(AnyPayload::of(Audio{{0.0F}, 0, nullptr}), loose.item);
   REQUIRE(refused.is_error());
   CHECK(refused.error().code == "no_sample_rate");
+}
+
+TEST_CASE("the stage resample gives 16 bits where they are asked for, and floats where those are") {
+  const testing::LooseItem loose;
+  const auto process = [&](std::uint32_t rate, const char* encoding, Audio audio) {
+    const auto stage = testing::stage_type("resample").make();
+    testing::set_param<std::uint32_t>(*stage, "resample", "rate", rate);
+    testing::set_param<std::string>(*stage, "resample", "encoding", encoding);
+    const auto made = stage->process(AnyPayload::of(std::move(audio)), loose.item);
+    REQUIRE(made.ok());
+    return *made->front().as<Audio>();
+  };
+  std::vector<float> loud = tone(440, 16000, 16000);
+  loud[5] = 1.75F;
+  for (const std::uint32_t rate : {16000U, 22050U}) {
+    const Audio floats = process(rate, "float", {loud, 16000, nullptr});
+    const Audio pcm = process(rate, "pcm_16", {loud, 16000, nullptr});
+    CHECK(floats.pcm == nullptr);
+    CHECK(floats.size() == rate);
+    REQUIRE(pcm.pcm != nullptr);
+    CHECK(pcm.samples.empty());
+    CHECK(pcm.sample_rate == rate);
+    const auto expected = quantize(floats.samples);
+    CHECK(pcm.pcm->samples == expected->samples);
+    CHECK(pcm.pcm->peak == expected->peak);
+    CHECK(pcm.pcm->clipped == expected->clipped);
+    CHECK(pcm.pcm->clipped > 0);
+
+    CHECK(process(rate, "pcm_16", pcm).pcm == pcm.pcm);  // what has all that is asked for passes
+    const Audio back = process(rate, "float", pcm);
+    CHECK(back.pcm == nullptr);
+    CHECK(back.samples == pcm.floats());
+  }
+  const Audio up = process(22050, "pcm_16", process(16000, "pcm_16", {loud, 16000, nullptr}));
+  REQUIRE(up.pcm != nullptr);
+  CHECK(up.size() == 22050);
+
+  const auto stage = testing::stage_type("resample").make();
+  testing::set_param<std::string>(*stage, "resample", "encoding", "pcm_16");
+  loud[7] = std::numeric_limits<float>::quiet_NaN();
+  const auto refused = stage->process(AnyPayload::of(Audio{loud, 22050, nullptr}), loose.item);
+  REQUIRE(refused.is_error());
+  CHECK(refused.error().code == "not_finite");
 }
