@@ -31,6 +31,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
   std::filesystem::path voice;
   std::vector<std::string> speaker{"random"};
   double speed = 1.0;
+  std::string precision = "auto";
+  std::string compiled = "auto";
 
   static void describe(Spec<Synthesize>& spec) {
     spec.name("synthesize")
@@ -50,6 +52,14 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
         .example("[slt, rms]")
         .param("speed", &Synthesize::speed, "How fast; 1 is the voice's own pace, 2 twice as fast.")
         .range(0.5, 2.0)
+        .param("precision", &Synthesize::precision,
+               "What a voice's render part computes in. `auto` is what it has been compiled in for "
+               "the card, or else float32; others than float32 need a compiled voice.")
+        .one_of({"auto", "float32", "float16", "bfloat16"})
+        .param("compiled", &Synthesize::compiled,
+               "Whether the package is used that `flowtts voice compile` has made of the voice for "
+               "the card: where it is there, always (without it the run does not start), or never.")
+        .one_of({"auto", "always", "never"})
         .runtime("torch");
   }
 
@@ -95,7 +105,7 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
   }
 
   std::optional<Error> load(DeviceContext& device) {
-    auto engine = open_voice(*config_, device.device());
+    auto engine = open_voice(*config_, device.device(), {device.share(), precision, compiled});
     if (!engine.ok()) return engine.error();
     engine_ = std::move(engine).value();
     return std::nullopt;
@@ -108,39 +118,72 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     return device.kind == DeviceKind::kCpu ? 1 : 0;
   }
 
+  BatchShapes shapes() const { return engine_ ? engine_->shapes() : BatchShapes{}; }
+
   std::vector<Result<Audio>> process_batch(std::span<const BatchItem<Phonemes>> items,
-                                           DeviceContext&) const {
-    std::vector<VoiceInput> inputs;
-    inputs.reserve(items.size());
-    for (const auto& [phonemes, item] : items) {
-      const Sentence& sentence = phonemes.sentence;
-      const std::uint64_t place = std::uint64_t{sentence.turn} << 32U | sentence.index;
-      inputs.push_back({phonemes.tokens, draw_speaker(speakers_, item, sentence.turn), speed,
-                        item.draw("synthesis", place)});
-    }
-    std::vector<Result<std::vector<float>>> spoken = engine_->synthesize(inputs);
-    std::vector<Result<Audio>> results;
-    results.reserve(items.size());
-    for (std::size_t i = 0; i < spoken.size(); ++i) {
-      if (spoken[i].ok()) {
-        results.emplace_back(make_audio(items[i].payload, inputs[i], std::move(spoken[i]).value()));
-      } else {
-        results.emplace_back(spoken[i].error());
-      }
-    }
-    return results;
+                                           DeviceContext& device) const {
+    return make_audio(items, engine_->speak(inputs_of(items), device.rows()));
+  }
+
+  // In two halves, where the voice is in two parts and worked on in batches.
+
+  using Prepared = VoicePlanPtr;
+  bool prepares() const { return engine_ && engine_->plans(); }
+  std::size_t prepared_length(const VoicePlanPtr& plan) const { return plan->frames; }
+  BatchShapes prepared_shapes() const { return engine_ ? engine_->render_shapes() : BatchShapes{}; }
+
+  std::vector<Result<VoicePlanPtr>> prepare_batch(std::span<const BatchItem<Phonemes>> items,
+                                                  DeviceContext& device) const {
+    return engine_->plan(inputs_of(items), device.rows());
+  }
+
+  std::vector<Result<Audio>> finish_batch(
+      std::span<const PreparedItem<Phonemes, VoicePlanPtr>> items, DeviceContext& device) const {
+    std::vector<const VoicePlan*> plans;
+    plans.reserve(items.size());
+    for (const auto& item : items) plans.push_back(item.prepared.get());
+    return make_audio(items, engine_->render(plans, device.rows()));
   }
 
  private:
-  Audio make_audio(const Phonemes& phonemes, const VoiceInput& input,
-                   std::vector<float> samples) const {
-    Speech speech;
-    speech.sentence = phonemes.sentence;
-    speech.speaker = config_->speakers[static_cast<std::size_t>(input.speaker)];
-    speech.seed = input.seed;
-    speech.voice = config_->label();
-    return {std::move(samples), config_->sample_rate,
-            std::make_shared<const Speech>(std::move(speech))};
+  VoiceInput input_of(const Phonemes& phonemes, const Item& item) const {
+    const Sentence& sentence = phonemes.sentence;
+    const std::uint64_t place = std::uint64_t{sentence.turn} << 32U | sentence.index;
+    return {phonemes.tokens, draw_speaker(speakers_, item, sentence.turn), speed,
+            item.draw("synthesis", place)};
+  }
+
+  std::vector<VoiceInput> inputs_of(std::span<const BatchItem<Phonemes>> items) const {
+    std::vector<VoiceInput> inputs;
+    inputs.reserve(items.size());
+    for (const auto& [phonemes, item] : items) inputs.push_back(input_of(phonemes, item));
+    return inputs;
+  }
+
+  template <class Items>
+  std::vector<Result<Audio>> make_audio(const Items& items,
+                                        std::vector<Result<VoiceSound>> sounds) const {
+    std::vector<Result<Audio>> results;
+    results.reserve(items.size());
+    for (std::size_t i = 0; i < sounds.size(); ++i) {
+      if (!sounds[i].ok()) {
+        results.emplace_back(sounds[i].error());
+        continue;
+      }
+      const VoiceInput input = input_of(items[i].payload, items[i].item);
+      Speech speech;
+      speech.sentence = items[i].payload.sentence;
+      speech.speaker = config_->speakers[static_cast<std::size_t>(input.speaker)];
+      speech.seed = input.seed;
+      speech.voice = config_->label();
+      Audio audio;
+      audio.samples = std::move(sounds[i]->samples);
+      audio.on_device = std::move(sounds[i]->on_device);
+      audio.sample_rate = config_->sample_rate;
+      audio.speech = std::make_shared<const Speech>(std::move(speech));
+      results.emplace_back(std::move(audio));
+    }
+    return results;
   }
 
   /// The working memory of the longest sentence.

@@ -49,13 +49,13 @@ struct Registration {
       if (!module.ok()) return module.error();
       return (*module)->make_runtime();
     });
-    register_voice_format(
-        "torchscript",
-        [](const VoiceConfig& voice, DeviceId device) -> Result<std::shared_ptr<VoiceEngine>> {
-          const auto module = load_torch_module();
-          if (!module.ok()) return module.error();
-          return (*module)->open_torchscript(voice, device);
-        });
+    register_voice_format("torchscript",
+                          [](const VoiceConfig& voice, DeviceId device,
+                             const VoiceOptions& options) -> Result<std::shared_ptr<VoiceEngine>> {
+                            const auto module = load_torch_module();
+                            if (!module.ok()) return module.error();
+                            return (*module)->open_torchscript(voice, device, options);
+                          });
   }
 };
 const Registration kRegistration;

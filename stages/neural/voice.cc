@@ -31,6 +31,15 @@ VoiceEngineFactory find_format(const std::string& format) {
 
 }  // namespace
 
+std::vector<Result<VoicePlanPtr>> VoiceEngine::plan(std::span<const VoiceInput>, std::size_t) {
+  throw std::logic_error("this engine makes no plans");
+}
+
+std::vector<Result<VoiceSound>> VoiceEngine::render(std::span<const VoicePlan* const>,
+                                                    std::size_t) {
+  throw std::logic_error("this engine renders no plans");
+}
+
 std::string VoiceConfig::label() const {
   return hash.empty() ? name : fmt::format("{}@{}", name, hash.substr(0, 8));
 }
@@ -50,7 +59,8 @@ std::vector<std::string> voice_formats() {
   return names;
 }
 
-Result<std::shared_ptr<VoiceEngine>> open_voice(const VoiceConfig& voice, DeviceId device) {
+Result<std::shared_ptr<VoiceEngine>> open_voice(const VoiceConfig& voice, DeviceId device,
+                                                const VoiceOptions& options) {
   const VoiceEngineFactory factory = find_format(voice.format);
   if (!factory) {
     const std::vector<std::string> known = voice_formats();
@@ -59,7 +69,7 @@ Result<std::shared_ptr<VoiceEngine>> open_voice(const VoiceConfig& voice, Device
                              voice.format, list_words(known), did_you_mean(voice.format, known)),
                  false, true};
   }
-  return factory(voice, device);
+  return factory(voice, device, options);
 }
 
 }  // namespace flowtts

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <flowtts/device.h>
+#include <flowtts/payloads.h>
 #include <flowtts/result.h>
 
 namespace flowtts {
@@ -48,23 +49,61 @@ struct VoiceInput {
   std::uint64_t seed = 0;  ///< For models that draw random numbers.
 };
 
-/// A voice's model on one device. Loaded once a device; `synthesize` is called by the device's
-/// lanes at the same time, with the device bound.
+/// A sentence that has been planned: how long it will be, and what its model needs to render it.
+/// Stays on its device.
+class VoicePlan {
+ public:
+  virtual ~VoicePlan() = default;
+  std::size_t frames = 0;  ///< Of the voice's hop.
+};
+using VoicePlanPtr = std::shared_ptr<const VoicePlan>;
+
+/// What a model made of a sentence, at the voice's rate: on the host, or still on the device.
+struct VoiceSound {
+  std::vector<float> samples;
+  std::shared_ptr<const DeviceSamples> on_device;  ///< Where it is set, `samples` is empty.
+};
+
+/// How a voice is to be opened.
+struct VoiceOptions {
+  DeviceShare share;               ///< What it may take of the device.
+  std::string precision = "auto";  ///< "float32", "float16", "bfloat16"; "auto": see open_voice.
+  std::string compiled = "auto";   ///< "auto", "always", "never".
+};
+
+/// A voice's model on one device. Loaded once a device; its calls are made by the device's lanes at
+/// the same time, with the device bound.
+///
+/// Each call returns one result an input, in order. A batch is filled up to `rows` rows, so that a
+/// sentence gives the same samples whatever its company. The Errors kOutOfMemoryCode and
+/// kDeviceLostCode are about the whole batch; a sentence that the model cannot speak fails alone.
 class VoiceEngine {
  public:
   virtual ~VoiceEngine() = default;
 
-  /// One result an input, in order: float32 samples at the voice's rate, of the model's returned
-  /// length. A length outside the returned tensor is the Error "length_outside_tensor" of that
-  /// item. A sentence gives the same samples whatever its batch.
-  virtual std::vector<Result<std::vector<float>>> synthesize(std::span<const VoiceInput> batch) = 0;
+  /// Sounds have the model's returned length. A length outside the returned tensor is the Error
+  /// "length_outside_tensor" of that item.
+  virtual std::vector<Result<VoiceSound>> speak(std::span<const VoiceInput> batch,
+                                                std::size_t rows) = 0;
 
-  /// The most items that one call should be given on this device.
+  /// Whether sentences are better planned first and then rendered by their true length.
+  virtual bool plans() const { return false; }
+  virtual std::vector<Result<VoicePlanPtr>> plan(std::span<const VoiceInput> batch,
+                                                 std::size_t rows);
+  virtual std::vector<Result<VoiceSound>> render(std::span<const VoicePlan* const> batch,
+                                                 std::size_t rows);
+
+  /// The most items of a batch; 0: no limit of the model's own.
   virtual std::size_t max_batch() const = 0;
+  virtual BatchShapes shapes() const { return {}; }         ///< By tokens.
+  virtual BatchShapes render_shapes() const { return {}; }  ///< By frames.
+
+  /// What decides the samples beside voice and input: "torchscript float32".
+  virtual std::string numerics() const = 0;
 };
 
-using VoiceEngineFactory =
-    std::function<Result<std::shared_ptr<VoiceEngine>>(const VoiceConfig&, DeviceId)>;
+using VoiceEngineFactory = std::function<Result<std::shared_ptr<VoiceEngine>>(
+    const VoiceConfig&, DeviceId, const VoiceOptions&)>;
 
 /// Registers the engine for a voice format. Before a run starts.
 /// Throws std::logic_error where the name is taken: a mistake in a program.
@@ -75,6 +114,7 @@ std::vector<std::string> voice_formats();
 
 /// Loads a voice's model onto a device; for "torchscript" this loads the LibTorch part of FlowTTS
 /// first. Errors say which file or library is missing.
-Result<std::shared_ptr<VoiceEngine>> open_voice(const VoiceConfig& voice, DeviceId device);
+Result<std::shared_ptr<VoiceEngine>> open_voice(const VoiceConfig& voice, DeviceId device,
+                                                const VoiceOptions& options);
 
 }  // namespace flowtts

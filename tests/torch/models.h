@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include <torch/script.h>
 
+#include "stages/neural/torch/device_audio.h"
 #include "stages/neural/torch/torch_runtime.h"
 #include "stages/neural/voice.h"
 #include "tests/stages/temp_folder.h"
@@ -80,6 +82,27 @@ inline std::vector<std::int64_t> sentence_tokens(std::size_t count, std::uint32_
   tokens.front() = 51;  // a pause at the start
   tokens.back() = 53;   // a full stop
   return tokens;
+}
+
+/// What an engine speaks, brought to the host.
+/// \param rows of the batch's shape; 0: as many as there are inputs.
+inline std::vector<Result<std::vector<float>>> speak(VoiceEngine& engine,
+                                                     std::span<const VoiceInput> inputs,
+                                                     std::size_t rows = 0) {
+  std::vector<Result<std::vector<float>>> samples;
+  for (auto& sound : engine.speak(inputs, rows)) {
+    if (!sound.ok()) {
+      samples.emplace_back(sound.error());
+    } else if (sound->on_device) {
+      const at::Tensor host =
+          static_cast<const TorchSamples&>(*sound->on_device).tensor().to(at::kCPU);
+      const float* first = host.const_data_ptr<float>();
+      samples.emplace_back(std::vector<float>(first, first + host.numel()));
+    } else {
+      samples.emplace_back(std::move(sound->samples));
+    }
+  }
+  return samples;
 }
 
 /// The runtime "torch" bound to this thread.

@@ -14,6 +14,7 @@ using flowtts::Error;
 using flowtts::Result;
 using flowtts::VoiceEngine;
 using flowtts::VoiceInput;
+using flowtts::testing::speak;
 using flowtts::testing::TinyVoice;
 
 namespace {
@@ -23,7 +24,7 @@ using Rows = std::vector<Result<Samples>>;
 using Lists = std::vector<std::vector<std::int64_t>>;
 
 std::shared_ptr<VoiceEngine> open(const flowtts::VoiceConfig& voice, bool batched = false) {
-  auto engine = flowtts::open_torchscript(voice, DeviceId{}, {.batched = batched, .max_batch = 64});
+  auto engine = flowtts::open_torchscript(voice, DeviceId{}, {{}, batched});
   if (!engine.ok()) FAIL(engine.error().message);
   return std::move(engine).value();
 }
@@ -75,11 +76,11 @@ def forward(self, tokens, token_lengths, speaker, speed):
 
 constexpr const char* kEchoInTwoParts = R"(
 def plan(self, tokens, token_lengths, speaker, speed):
-    return tokens.to(torch.float), speed, token_lengths
+    return tokens.to(torch.float).unsqueeze(1), tokens.to(torch.float), token_lengths
 def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     audio = torch.zeros([h.size(0), frames.size(0)])
-    count = min(h.size(1), frames.size(0))
-    audio[:, :count] = h[:, :count]
+    count = min(h.size(2), frames.size(0))
+    audio[:, :count] = h[:, 0, :count]
     return audio.repeat_interleave(10, 1)
 )";
 
@@ -103,7 +104,7 @@ TEST_CASE("The default voice gives the bits of its own module, alone and in any 
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     inputs.push_back({tokens[i], static_cast<std::int64_t>(i % 4), i == 2 ? 1.5 : 1.0, 7});
   }
-  const Rows rows = engine->synthesize(inputs);
+  const Rows rows = speak(*engine, inputs);
   REQUIRE(rows.size() == inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Samples samples = require_samples(rows[i]);
@@ -111,7 +112,7 @@ TEST_CASE("The default voice gives the bits of its own module, alone and in any 
     CHECK(samples.size() == direct.size());
     CHECK(samples == direct);
     CHECK(samples.size() % voice.hop == 0);
-    CHECK(require_samples(engine->synthesize({&inputs[i], 1}).front()) == samples);
+    CHECK(require_samples(speak(*engine, {&inputs[i], 1}).front()) == samples);
   }
 }
 
@@ -120,7 +121,7 @@ TEST_CASE("Two lanes that speak at the same time give the bits of one") {
   const auto engine = open(flowtts::testing::default_voice());
   const auto tokens = flowtts::testing::sentence_tokens(30, 4);
   const VoiceInput input{tokens, 1, 1.0, 0};
-  const Samples alone = require_samples(engine->synthesize({&input, 1}).front());
+  const Samples alone = require_samples(speak(*engine, {&input, 1}).front());
 
   std::vector<Samples> spoken(2);
   std::vector<std::thread> lanes;
@@ -128,7 +129,7 @@ TEST_CASE("Two lanes that speak at the same time give the bits of one") {
     lanes.emplace_back([&engine, &input, &samples] {
       const auto lane = flowtts::testing::bind_cpu();
       for (int i = 0; i < 4; ++i) {
-        const Rows rows = engine->synthesize({&input, 1});
+        const Rows rows = speak(*engine, {&input, 1});
         if (rows.front().ok()) samples = rows.front().value();
       }
     });
@@ -143,7 +144,7 @@ TEST_CASE("Twice the speed is about half the length") {
   const auto engine = open(flowtts::testing::default_voice());
   const auto tokens = flowtts::testing::sentence_tokens(40, 9);
   const VoiceInput inputs[] = {{tokens, 0, 1.0, 0}, {tokens, 0, 2.0, 0}};
-  const Rows rows = engine->synthesize(inputs);
+  const Rows rows = speak(*engine, inputs);
   const double ratio = static_cast<double>(require_samples(rows[0]).size()) /
                        static_cast<double>(require_samples(rows[1]).size());
   CHECK(ratio == doctest::Approx(2.0).epsilon(0.05));
@@ -158,7 +159,7 @@ TEST_CASE("In a batch each row is cut at its own length") {
   const Sentences sentences({{3}, {1, 2, 3}, {7, 8}, {4, 4, 4, 4, 4, 4, 4, 4, 4}});
   const auto engine = open(voice.config(), /*batched=*/true);
   CHECK(engine->max_batch() == 64);
-  const Rows rows = engine->synthesize(sentences.inputs);
+  const Rows rows = speak(*engine, sentences.inputs);
   REQUIRE(rows.size() == 4);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Samples expected;
@@ -169,43 +170,30 @@ TEST_CASE("In a batch each row is cut at its own length") {
   }
 }
 
-TEST_CASE("A call of more than fits into a batch is spoken in several") {
-  const auto binding = flowtts::testing::bind_cpu();
-  const TinyVoice voice(R"(
-def forward(self, tokens, token_lengths, speaker, speed):
-    assert not (tokens.size(0) > 3), "too many"
-    return tokens.to(torch.float), token_lengths
-)");
-  auto engine = flowtts::open_torchscript(voice.config(), {}, {.batched = true, .max_batch = 3});
-  REQUIRE(engine.ok());
-  const Sentences sentences({{1}, {2}, {3}, {4}, {5}, {6}, {7}});
-  const Rows rows = (*engine)->synthesize(sentences.inputs);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    CHECK(require_samples(rows[i]) == Samples{static_cast<float>(i + 1)});
-  }
-}
-
-TEST_CASE("In a batch tokens are padded to a multiple of 8 and frames to a multiple of 32") {
+TEST_CASE("In a batch tokens and frames are padded, and a plan's tokens more than a sentence's") {
   const auto binding = flowtts::testing::bind_cpu();
   const TinyVoice voice(R"(
 def plan(self, tokens, token_lengths, speaker, speed):
-    return tokens, tokens, token_lengths
+    h = torch.full([tokens.size(0), 1, tokens.size(1)], float(tokens.size(1)))
+    return h, tokens.to(torch.float), token_lengths
 def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     audio = torch.zeros([h.size(0), frames.size(0) * 10])
-    audio[:, 0] = float(h.size(1))
-    audio[:, 1] = float(frames.size(0))
+    audio[:, 0] = h[:, 0, 0]
+    audio[:, 1] = float(h.size(2))
+    audio[:, 2] = float(frames.size(0))
     return audio
 )");
   const Sentences sentences({{1, 2, 3, 4, 5, 6, 7, 8, 9}, {1}});
   bool batched = false;
-  float tokens = 9, frames = 9;
-  SUBCASE("several at once") { batched = true, tokens = 16, frames = 32; }
+  float tokens = 9, plan_tokens = 9, frames = 9;
+  SUBCASE("several at once") { batched = true, tokens = 16, plan_tokens = 32, frames = 16; }
   SUBCASE("but not alone") {}
-  const Rows rows = open(voice.config(), batched)->synthesize(sentences.inputs);
+  const Rows rows = speak(*open(voice.config(), batched), sentences.inputs);
   const Samples samples = require_samples(rows[0]);
   CHECK(samples.size() == 90);
   CHECK(samples[0] == tokens);
-  CHECK(samples[1] == frames);
+  CHECK(samples[1] == plan_tokens);
+  CHECK(samples[2] == frames);
 }
 
 TEST_CASE("Speaker, speed and seed reach the model, the seed where it asks for one") {
@@ -216,7 +204,7 @@ def forward(self, tokens, token_lengths, speaker, speed, seed):
 )");
   const std::vector<std::int64_t> tokens{1};
   const VoiceInput input{tokens, 1, 1.25, 84};
-  CHECK(require_samples(open(voice.config())->synthesize({&input, 1}).front()) ==
+  CHECK(require_samples(speak(*open(voice.config()), {&input, 1}).front()) ==
         Samples{1, 1.25F, 42});
 }
 
@@ -227,8 +215,7 @@ def forward(self, tokens, token_lengths, speaker, speed):
     return torch.full([tokens.size(0), 4], float('nan')), token_lengths * 4
 )");
   const Sentences sentences(Lists{{1}});
-  const Samples samples =
-      require_samples(open(voice.config())->synthesize(sentences.inputs).front());
+  const Samples samples = require_samples(speak(*open(voice.config()), sentences.inputs).front());
   REQUIRE(samples.size() == 4);
   CHECK(std::isnan(samples[3]));
 }
@@ -311,14 +298,14 @@ def forward(self, tokens, token_lengths, speaker, speed):
        "model_failed", "shape '[2]' is invalid for input of size 3"},
       {"a plan of nothing", R"(
 def plan(self, tokens, token_lengths, speaker, speed):
-    return tokens, tokens, token_lengths * 0
+    return tokens.to(torch.float).unsqueeze(1), tokens.to(torch.float), token_lengths * 0
 def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     return torch.zeros([1, 20])
 )",
        "length_outside_tensor", "the model says that the sentence has 0 samples"},
       {"a plan of two hours", R"(
 def plan(self, tokens, token_lengths, speaker, speed):
-    return tokens, tokens, token_lengths * 720000
+    return tokens.to(torch.float).unsqueeze(1), tokens.to(torch.float), token_lengths * 720000
 def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     return torch.zeros([1, frames.size(0) * 10])
 )",
@@ -331,11 +318,18 @@ def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     return torch.zeros([1, 20])
 )",
        "bad_model_output",
-       "the model's method 'plan' returned (Long [1], Long [1]); expected is (h, durations, int64 "
-       "[B] frame_lengths)"},
+       "the model's method 'plan' returned (Long [1], Long [1]); expected is (float32 [B, C, T] h, "
+       "float32 [B, T] durations, int64 [B] frame_lengths)"},
+      {"a plan of whole numbers", R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return tokens.unsqueeze(1), tokens.to(torch.float), token_lengths
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    return torch.zeros([1, 20])
+)",
+       "bad_model_output", nullptr},
       {"fewer samples than frames", R"(
 def plan(self, tokens, token_lengths, speaker, speed):
-    return tokens, tokens, token_lengths * 3
+    return tokens.to(torch.float).unsqueeze(1), tokens.to(torch.float), token_lengths * 3
 def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     return torch.zeros([1, 20])
 )",
@@ -348,11 +342,11 @@ def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     INFO(std::string(each.name));
     const TinyVoice voice(each.source);
     for (const bool batched : {false, true}) {
-      const Rows rows = open(voice.config(), batched)->synthesize(sentences.inputs);
+      const Rows rows = speak(*open(voice.config(), batched), sentences.inputs);
       REQUIRE(rows.size() == 1);
       REQUIRE(rows[0].is_error());
       CHECK(rows[0].error().code == each.code);
-      CHECK(rows[0].error().message == std::string(each.message));
+      if (each.message) CHECK(rows[0].error().message == std::string(each.message));
       CHECK_FALSE(rows[0].error().fatal);
     }
   }
@@ -363,7 +357,7 @@ TEST_CASE("A sentence without tokens is an error of its own") {
   const TinyVoice voice(kEcho);
   const Sentences sentences({{}, {5}});
   for (const bool batched : {false, true}) {
-    const Rows rows = open(voice.config(), batched)->synthesize(sentences.inputs);
+    const Rows rows = speak(*open(voice.config(), batched), sentences.inputs);
     REQUIRE(rows[0].is_error());
     CHECK(rows[0].error().code == "empty_input");
     CHECK(require_samples(rows[1]).size() == 10);
@@ -379,13 +373,13 @@ def forward(self, tokens, token_lengths, speaker, speed):
 )");
   const TinyVoice overruns(R"(
 def plan(self, tokens, token_lengths, speaker, speed):
-    return tokens, tokens, torch.where(tokens[:, 0] == 13, 999999999, 1)
+    return tokens.to(torch.float).unsqueeze(1), tokens.to(torch.float), torch.where(tokens[:, 0] == 13, 999999999, 1)
 def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
-    return h[:, :1].to(torch.float).repeat_interleave(frames.size(0) * 10, 1)
+    return h[:, 0, :1].repeat_interleave(frames.size(0) * 10, 1)
 )");
   const Sentences sentences({{1}, {2}, {13}, {4}, {5}});
   for (const TinyVoice* voice : {&throws, &overruns}) {
-    const Rows rows = open(voice->config(), /*batched=*/true)->synthesize(sentences.inputs);
+    const Rows rows = speak(*open(voice->config(), /*batched=*/true), sentences.inputs);
     REQUIRE(rows.size() == 5);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (i == 2) {
@@ -397,55 +391,80 @@ def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
   }
 }
 
-TEST_CASE("A batch that does not fit into the memory is halved until it does") {
-  const auto binding = flowtts::testing::bind_cpu();
-  const TinyVoice voice(R"(
-def forward(self, tokens, token_lengths, speaker, speed):
-    assert not (tokens.size(0) > 2), "CUDA out of memory. Tried to allocate 2.00 GiB."
-    return tokens.to(torch.float), token_lengths
-)");
-  const Sentences sentences({{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}});
-  const Rows rows = open(voice.config(), /*batched=*/true)->synthesize(sentences.inputs);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    CHECK(require_samples(rows[i]) == Samples{static_cast<float>(i + 1)});
+TEST_CASE("A batch that runs out of memory, or loses the device, says so as a whole and once") {
+  struct Case {
+    const char* what;
+    const char* code;
+    bool retryable, fatal;
+  };
+  const Case cases[] = {
+      {"CUDA out of memory. Tried to allocate 2.00 GiB.", "out_of_memory", true, false},
+      {"CUDA error: device-side assert triggered", "device_lost", false, true},
+  };
+  for (const Case& c : cases) {
+    const auto binding = flowtts::testing::bind_cpu();
+    const TinyVoice voice(
+        "def forward(self, tokens, token_lengths, speaker, speed):\n"
+        "    assert not (bool((tokens == 13).any())), \"" +
+        std::string(c.what) + "\"\n    return tokens.to(torch.float), token_lengths\n");
+    const Sentences sentences({{1}, {13}, {3}});
+    const auto engine = open(voice.config(), /*batched=*/true);
+    for (const Result<Samples>& row : speak(*engine, sentences.inputs)) {
+      REQUIRE(row.is_error());
+      CHECK(row.error().code == c.code);
+      CHECK(row.error().message == "AssertionError: " + std::string(c.what));
+      CHECK(row.error().retryable == c.retryable);
+      CHECK(row.error().fatal == c.fatal);
+    }
+    const Rows alone = speak(*open(voice.config()), sentences.inputs);
+    CHECK(alone[0].ok());
+    CHECK(alone[1].error().code == c.code);
+    CHECK(alone[2].ok());
   }
 }
 
-TEST_CASE("A sentence that does not fit into the memory alone fails, and may be tried again") {
+TEST_CASE("Plans of several batches are rendered together, each as in its own company") {
   const auto binding = flowtts::testing::bind_cpu();
-  const TinyVoice voice(R"(
-def forward(self, tokens, token_lengths, speaker, speed):
-    assert not (bool((tokens == 13).any())), "CUDA out of memory. Tried to allocate 2.00 GiB."
-    return tokens.to(torch.float), token_lengths
-)");
-  const Sentences sentences({{1}, {13}, {3}});
-  for (const bool batched : {false, true}) {
-    const Rows rows = open(voice.config(), batched)->synthesize(sentences.inputs);
-    CHECK(rows[0].ok());
-    REQUIRE(rows[1].is_error());
-    CHECK(rows[1].error().code == "out_of_memory");
-    CHECK(rows[1].error().retryable);
-    CHECK_FALSE(rows[1].error().fatal);
-    CHECK(rows[1].error().message ==
-          "AssertionError: CUDA out of memory. Tried to allocate 2.00 GiB.");
-    CHECK(rows[2].ok());
+  const TinyVoice voice(kEchoInTwoParts);
+  const auto engine = open(voice.config(), /*batched=*/true);
+  REQUIRE(engine->plans());
+  const Sentences sentences({{3}, {1, 2, 3}, {7, 8}, {4, 4, 4, 4, 4, 4, 4, 4, 4}, {5, 6}});
+  const std::span<const VoiceInput> inputs(sentences.inputs);
+  const auto first = engine->plan(inputs.subspan(0, 2), 4);
+  const auto second = engine->plan(inputs.subspan(2), 3);
+  std::vector<const flowtts::VoicePlan*> plans;
+  const std::size_t order[] = {4, 0, 3, 1, 2};
+  for (const std::size_t i : order) {
+    plans.push_back((i < 2 ? first[i] : second[i - 2]).value().get());
+    CHECK(plans.back()->frames == sentences.tokens[i].size());
+  }
+  for (const std::size_t rows : {5U, 8U}) {
+    auto sounds = engine->render(plans, rows);
+    REQUIRE(sounds.size() == 5);
+    for (std::size_t k = 0; k < 5; ++k) {
+      Samples expected;
+      for (const std::int64_t token : sentences.tokens[order[k]]) {
+        expected.insert(expected.end(), 10, static_cast<float>(token));
+      }
+      CHECK(sounds[k].value().samples == expected);
+    }
   }
 }
 
-TEST_CASE("A lost device ends the run at once, without another try") {
+TEST_CASE("The default voice gives the same samples in two halves as in one call") {
   const auto binding = flowtts::testing::bind_cpu();
-  const TinyVoice voice(R"(
-def forward(self, tokens, token_lengths, speaker, speed):
-    assert token_lengths.size(0) == 0, "CUDA error: device-side assert triggered"
-    return tokens, token_lengths
-)");
-  const Sentences sentences({{1}, {2}});
-  const Rows rows = open(voice.config(), /*batched=*/true)->synthesize(sentences.inputs);
-  for (const Result<Samples>& row : rows) {
-    REQUIRE(row.is_error());
-    CHECK(row.error().code == "device_lost");
-    CHECK(row.error().fatal);
+  const auto engine = open(flowtts::testing::default_voice(), /*batched=*/true);
+  Lists tokens;
+  for (const std::size_t count : {5, 40, 23}) {
+    tokens.push_back(flowtts::testing::sentence_tokens(count, static_cast<std::uint32_t>(count)));
   }
+  const Sentences sentences(tokens);
+  const Rows together = speak(*engine, sentences.inputs);
+  const auto planned = engine->plan(sentences.inputs, 3);
+  std::vector<const flowtts::VoicePlan*> plans;
+  for (const auto& plan : planned) plans.push_back(plan.value().get());
+  const auto sounds = engine->render(plans, 3);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(sounds[i]->samples == require_samples(together[i]));
 }
 
 TEST_CASE("A module that is not the voice's model is refused when it is loaded") {
@@ -516,5 +535,5 @@ def forward(self, tokens, token_lengths, speaker, speed):
   voice.model = folder.path() / "half.pt";
   module.save(voice.model.string());
   const Sentences sentences(Lists{{5}});
-  CHECK(require_samples(open(voice)->synthesize(sentences.inputs).front()) == Samples{4});
+  CHECK(require_samples(speak(*open(voice), sentences.inputs).front()) == Samples{4});
 }

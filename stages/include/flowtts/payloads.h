@@ -90,6 +90,14 @@ struct Pcm16 {
   std::uint64_t clipped = 0;  ///< Samples beyond full scale that were set to it.
 };
 
+/// Sound that lies in a device's memory. Only in the lanes of the device executor: what leaves them
+/// has been brought to the host.
+class DeviceSamples {
+ public:
+  virtual ~DeviceSamples() = default;
+  virtual std::size_t size() const = 0;
+};
+
 /// One channel of sound, in one of two forms: floating point in `samples`, or 16 bits in `pcm`,
 /// and then `samples` is empty. A stage that only wants the sound asks `size()` and `floats()`,
 /// which are right for both.
@@ -100,9 +108,13 @@ struct Audio {
   std::uint32_t sample_rate = 0;  ///< Hertz.
   std::shared_ptr<const Speech> speech = nullptr;  ///< Null where it was not synthesized.
   std::shared_ptr<const Pcm16> pcm = nullptr;      ///< Null where `samples` holds the sound.
+  std::shared_ptr<const DeviceSamples> on_device = nullptr;  ///< Null outside of lanes.
 
   /// How many samples there are, in either form.
-  std::size_t size() const { return pcm ? pcm->samples.size() : samples.size(); }
+  std::size_t size() const {
+    if (on_device) return on_device->size();
+    return pcm ? pcm->samples.size() : samples.size();
+  }
 
   /// The samples as floating point: a copy, or `samples` themselves of an Audio that is given up.
   /// What had 16 bits has them again after `quantize`.

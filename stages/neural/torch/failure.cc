@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+
+#include <flowtts/device.h>
 
 namespace flowtts {
 namespace {
@@ -61,6 +64,18 @@ std::string brief_failure(std::string_view what) {
   while (line.ends_with(' ')) line.pop_back();
   if (line.size() > kLongestMessage) line = line.substr(0, kLongestMessage - 3) + "...";
   return line.empty() ? "no message" : line;
+}
+
+Error failure_error(FailureKind kind, std::string message) {
+  switch (kind) {
+    case FailureKind::kOutOfMemory:
+      return {std::string(kOutOfMemoryCode), std::move(message), true, false};
+    case FailureKind::kDeviceLost:
+      return {std::string(kDeviceLostCode), std::move(message), false, true};
+    case FailureKind::kOther:
+      break;
+  }
+  return {"model_failed", std::move(message), false, false};
 }
 
 }  // namespace flowtts

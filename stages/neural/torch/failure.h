@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include <flowtts/result.h>
+
 namespace flowtts {
 
 /// Why a call into LibTorch failed, as far as it decides what to do next.
@@ -19,5 +21,8 @@ FailureKind classify_failure(std::string_view what);
 /// The part of an exception's text that says what went wrong: without TorchScript's and C++'s stack
 /// traces, on one line, of at most 500 bytes.
 std::string brief_failure(std::string_view what);
+
+/// The Error of that kind: kOutOfMemoryCode (retryable), kDeviceLostCode (fatal), "model_failed".
+Error failure_error(FailureKind kind, std::string message);
 
 }  // namespace flowtts

@@ -11,8 +11,8 @@ struct Provision {
     provide_torch_module(
         {FLOWTTS_VERSION,
          [] { return Result<std::shared_ptr<DeviceRuntime>>(make_torch_runtime()); },
-         [](const VoiceConfig& voice, DeviceId device) {
-           return open_torchscript(voice, device);
+         [](const VoiceConfig& voice, DeviceId device, const VoiceOptions& options) {
+           return open_torchscript(voice, device, {options});
          }});
   }
 };

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
@@ -13,20 +12,15 @@
 #include <utility>
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <c10/core/AllocatorConfig.h>
 #include <c10/core/CachingDeviceAllocator.h>
-#include <c10/core/DeviceGuard.h>
-#include <c10/core/InferenceMode.h>
-#include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/StringUtil.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "stages/neural/cuda/cuda_module.h"
 #include "stages/neural/shared_library.h"
 #include "stages/neural/torch/failure.h"
-#include "stages/neural/torch/lane_buffer.h"
+#include "stages/neural/torch/torch_lane.h"
 
 namespace flowtts {
 namespace {
@@ -82,64 +76,6 @@ c10::DeviceIndex torch_index(DeviceId device) {
   return static_cast<c10::DeviceIndex>(device.index);
 }
 
-/// The library prints nothing. What LibTorch would warn of (a setting's newer name, a slower
-/// kernel) is not about anything that a user of FlowTTS could change.
-class QuietWarnings {
- public:
-  QuietWarnings() : guard_(&handler()) {}
-
- private:
-  struct Ignore final : c10::WarningHandler {
-    void process(const c10::Warning&) override {}
-  };
-  static Ignore& handler() {
-    static Ignore ignore;
-    return ignore;
-  }
-
-  c10::WarningUtils::WarningHandlerGuard guard_;  // of this thread
-};
-
-/// Pinned host memory of the lane on this thread; null where none is bound to a GPU.
-thread_local at::Tensor* bound_buffer = nullptr;
-
-class TorchLane final : public LaneBinding {
- public:
-  explicit TorchLane(DeviceId device) {
-    torch::jit::getExecutorMode() = false;  // process-wide; set again, whoever changed it
-    at::set_num_threads(1);
-    if (device.kind != DeviceKind::kCuda) return;
-    const c10::Device gpu(c10::DeviceType::CUDA, torch_index(device));
-    device_.emplace(gpu);
-    const c10::impl::VirtualGuardImpl guard(gpu.type());
-    stream_.emplace(guard.getStreamFromGlobalPool(gpu));
-    bound_buffer = &buffer_;
-  }
-  ~TorchLane() override {
-    bound_buffer = nullptr;
-    // Pinned memory is given back through CUDA, which throws, here in a destructor, where the GPU
-    // is lost. Then it stays until the process ends.
-    if (stream_ && !answers()) static_cast<void>(new at::Tensor(std::move(buffer_)));
-  }
-
- private:
-  bool answers() const {
-    try {
-      const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
-      guard.synchronizeStream(stream_->current_stream());
-      return true;
-    } catch (const std::exception&) {
-      return false;
-    }
-  }
-
-  QuietWarnings quiet_;
-  c10::InferenceMode inference_;
-  std::optional<c10::DeviceGuard> device_;
-  std::optional<c10::StreamGuard> stream_;
-  at::Tensor buffer_;
-};
-
 class TorchRuntime final : public DeviceRuntime {
  public:
   TorchRuntime() {
@@ -163,9 +99,7 @@ class TorchRuntime final : public DeviceRuntime {
     }
   }
 
-  std::unique_ptr<LaneBinding> bind(DeviceId device) override {
-    return std::make_unique<TorchLane>(device);
-  }
+  std::unique_ptr<LaneBinding> bind(DeviceId device) override { return bind_torch_lane(device); }
 
   DeviceMemory memory(DeviceId device) const override {
     if (device.kind == DeviceKind::kCpu) return {};
@@ -272,18 +206,5 @@ void prepare_torch() {
 }
 
 std::shared_ptr<DeviceRuntime> make_torch_runtime() { return std::make_shared<TorchRuntime>(); }
-
-at::Tensor lane_buffer(std::int64_t count) {
-  TORCH_CHECK(bound_buffer != nullptr, "no GPU is bound to this thread");
-  if (!bound_buffer->defined() || bound_buffer->numel() < count) {
-    // Powers of two, so that a lane allocates a few times in its life: pinning is slow.
-    const auto room =
-        std::bit_ceil(static_cast<std::uint64_t>(std::max(count, std::int64_t{1} << 20)));
-    *bound_buffer = at::Tensor();
-    *bound_buffer = at::empty({static_cast<std::int64_t>(room)},
-                              at::TensorOptions().dtype(at::kFloat).pinned_memory(true));
-  }
-  return bound_buffer->slice(0, 0, count);
-}
 
 }  // namespace flowtts

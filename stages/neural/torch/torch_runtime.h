@@ -9,9 +9,10 @@ namespace flowtts {
 /// The runtime "torch": LibTorch's devices.
 ///
 /// `bind` puts in force on a lane's thread, until the binding goes: InferenceMode, the device and,
-/// on a GPU, a stream of the lane's own and a pinned host buffer (lane_buffer.h). It also sets what
-/// stays: one CPU thread a lane, TF32 and cuDNN's benchmarking off, TorchScript's graph executor
-/// without profiling. With TF32 or the profiling executor voices predict other lengths.
+/// on a GPU, a stream of the lane's own and pinned host memory, through which sounds come home. It
+/// also sets what stays: one CPU thread a lane, TF32 and cuDNN's benchmarking off, TorchScript's
+/// graph executor without profiling. With TF32 or the profiling executor voices predict other
+/// lengths.
 ///
 /// `start` on a GPU loads libtorch_cuda; a memory limit needs FlowTTS's CUDA module as well.
 std::shared_ptr<DeviceRuntime> make_torch_runtime();

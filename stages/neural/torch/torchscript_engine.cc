@@ -1,7 +1,7 @@
 #include "stages/neural/torch/torchscript_engine.h"
 
 #include <algorithm>
-#include <limits>
+#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -10,179 +10,200 @@
 #include <c10/util/StringUtil.h>
 #include <torch/script.h>
 
+#include "stages/neural/torch/device_audio.h"
 #include "stages/neural/torch/failure.h"
-#include "stages/neural/torch/lane_buffer.h"
+#include "stages/neural/torch/model_output.h"
 #include "stages/neural/torch/module_check.h"
+#include "stages/neural/torch/render_shapes.h"
 #include "stages/neural/torch/torch_runtime.h"
+#include "stages/neural/torch/voice_batch.h"
 
 namespace flowtts {
 namespace {
 
-using Row = Result<std::vector<float>>;
 using Places = std::vector<std::size_t>;  ///< Indices into a call's inputs.
+using Render = std::function<Result<c10::IValue>(std::vector<at::Tensor>)>;
 
 constexpr std::int64_t kTokenStep = 8;
-constexpr std::int64_t kFrameStep = 32;
+constexpr std::int64_t kPlanTokenStep = 32;
 constexpr std::int64_t kLongestSeconds = 600;
-/// On a GPU libraries choose other kernels for some numbers of rows, which round otherwise: a batch
-/// is filled up to a multiple with copies of its last sentence, whose audio nobody takes.
-constexpr std::size_t kRowStep = 8;
-/// The most rows × frames of one call on a GPU: 64 sentences of 5 s. At twice as many cuDNN took a
-/// kernel with a workspace of 22 GB on an H200, which was no faster and rounded otherwise.
-constexpr std::int64_t kMostFrames = 32'768;
 
-std::int64_t round_up(std::int64_t count, std::int64_t step) {
-  return (count + step - 1) / step * step;
+Places all_places(std::size_t count) {
+  Places places(count);
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  return places;
 }
 
-struct Failure {
-  FailureKind kind = FailureKind::kOther;
-  std::string message;
-};
-
-Error error_of(const Failure& failure) {
-  switch (failure.kind) {
-    case FailureKind::kOutOfMemory:
-      return {"out_of_memory", failure.message, true, false};
-    case FailureKind::kDeviceLost:
-      return {"device_lost", failure.message, false, true};
-    case FailureKind::kOther:
-      break;
-  }
-  return {"model_failed", failure.message, false, false};
+template <class T>
+std::vector<T> pick(std::span<const T> from, const Places& places) {
+  std::vector<T> picked;
+  picked.reserve(places.size());
+  for (const std::size_t place : places) picked.push_back(from[place]);
+  return picked;
 }
 
-/// One call of `synthesize`: what goes in, and what has become of each.
-struct Call {
-  std::span<const VoiceInput> inputs;
-  std::vector<Row> rows;
+/// What has become of each sentence of a call.
+template <class T>
+class Outcomes {
+ public:
+  explicit Outcomes(std::size_t count)
+      : results_(count, Error{"model_failed", "the sentence was left out"}) {}
 
+  void set(std::size_t place, Result<T> result) { results_[place] = std::move(result); }
   void fail(const Places& places, const Error& error) {
-    for (const std::size_t place : places) rows[place] = error;
+    for (const std::size_t place : places) results_[place] = error;
   }
+  std::vector<Result<T>> take() { return std::move(results_); }
+
+ private:
+  std::vector<Result<T>> results_;
 };
-
-/// A batch as the module takes it.
-struct Batch {
-  at::Tensor tokens, token_lengths, speakers, speeds, seeds;
-
-  std::size_t rows() const { return static_cast<std::size_t>(tokens.size(0)); }
-};
-
-std::string describe(const c10::IValue& value) {
-  if (value.isTensor() && value.toTensor().defined()) {
-    const at::Tensor tensor = value.toTensor();
-    return c10::str(c10::toString(tensor.scalar_type()), " ", tensor.sizes());
-  }
-  return value.tagKind();
-}
-
-bool is_tensor(const c10::IValue& value, at::ScalarType type, std::int64_t dimensions,
-               std::size_t rows) {
-  if (!value.isTensor() || !value.toTensor().defined()) return false;
-  const at::Tensor tensor = value.toTensor();
-  return tensor.scalar_type() == type && tensor.dim() == dimensions &&
-         tensor.size(0) == static_cast<std::int64_t>(rows);
-}
-
-std::vector<std::int64_t> to_host(const at::Tensor& lengths) {
-  const at::Tensor host = lengths.to(at::kCPU).contiguous();
-  return {host.const_data_ptr<std::int64_t>(), host.const_data_ptr<std::int64_t>() + host.numel()};
-}
 
 class TorchscriptEngine final : public VoiceEngine {
  public:
   TorchscriptEngine(const VoiceConfig& voice, at::Device device, torch::jit::Module module,
-                    bool batched, std::size_t max_batch)
+                    bool batched, const DeviceShare& share)
       : device_(device),
         module_(std::move(module)),
         first_(module_.get_method(voice.plan_method.empty() ? "forward" : voice.plan_method)),
+        render_name_(voice.render_method),
         takes_seed_(has_seed(first_)),
         hop_(voice.hop),
         longest_samples_(kLongestSeconds * voice.sample_rate),
         batched_(batched),
-        row_step_(device.is_cuda() ? kRowStep : 1),
-        most_frames_(device.is_cuda() ? kMostFrames : std::numeric_limits<std::int64_t>::max()),
-        max_batch_(batched ? max_batch : 1) {
-    if (!voice.render_method.empty()) render_ = module_.get_method(voice.render_method);
+        share_(share) {
+    if (render_name_.empty()) return;
+    const torch::jit::Method method = module_.get_method(render_name_);
+    render_ = [method](std::vector<at::Tensor> inputs) -> Result<c10::IValue> {
+      return method({inputs.begin(), inputs.end()});
+    };
   }
 
-  std::size_t max_batch() const override { return max_batch_; }
+  bool plans() const override { return batched_ && render_ != nullptr; }
+  std::size_t max_batch() const override { return batched_ ? share_.max_items : 1; }
+  BatchShapes shapes() const override { return shapes_; }
+  BatchShapes render_shapes() const override { return render_shapes_; }
+  std::string numerics() const override { return "torchscript float32"; }
 
-  std::vector<Row> synthesize(std::span<const VoiceInput> batch) override {
-    Call call{batch,
-              std::vector<Row>(batch.size(), Error{"model_failed", "the sentence was left out"})};
-    Places places;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (batch[i].tokens.empty()) {
-        call.rows[i] = Error{"empty_input", "there are no tokens to speak"};
-      } else if (batched_) {
-        places.push_back(i);
+  /// Finds the shapes that batches have on a GPU.
+  void choose_shapes() {
+    shapes_ = token_shapes(share_);
+    if (plans()) render_shapes_ = flowtts::render_shapes(share_, kMostTorchscriptCells);
+  }
+
+  std::vector<Result<VoiceSound>> speak(std::span<const VoiceInput> batch,
+                                        std::size_t rows) override {
+    Outcomes<VoiceSound> sounds(batch.size());
+    const auto fail = [&](const Places& places, const Error& error) { sounds.fail(places, error); };
+    const auto work = [&](const Places& places) {
+      const auto inputs = pick(batch, places);
+      if (render_) {
+        speak_in_two_parts(inputs, places, rows, sounds);
       } else {
-        run(call, {i});
+        speak_in_one_part(inputs, places, rows, sounds);
       }
-    }
-    for (std::size_t begin = 0; begin < places.size(); begin += max_batch_) {
-      const auto from = places.begin() + static_cast<std::ptrdiff_t>(begin);
-      const std::size_t count = std::min(max_batch_, places.size() - begin);
-      run(call, Places(from, from + static_cast<std::ptrdiff_t>(count)));
-    }
-    return std::move(call.rows);
+    };
+    for (const Places& places : batches(spoken_places(batch, fail))) attempt(places, work, fail);
+    return sounds.take();
+  }
+
+  std::vector<Result<VoicePlanPtr>> plan(std::span<const VoiceInput> batch,
+                                         std::size_t rows) override {
+    Outcomes<VoicePlanPtr> plans(batch.size());
+    const auto fail = [&](const Places& places, const Error& error) { plans.fail(places, error); };
+    const auto work = [&](const Places& places) {
+      make_plans(pick(batch, places), places, rows, plans);
+    };
+    const Places places = spoken_places(batch, fail);
+    if (!places.empty()) attempt(places, work, fail);
+    return plans.take();
+  }
+
+  std::vector<Result<VoiceSound>> render(std::span<const VoicePlan* const> batch,
+                                         std::size_t rows) override {
+    Outcomes<VoiceSound> sounds(batch.size());
+    const auto fail = [&](const Places& places, const Error& error) { sounds.fail(places, error); };
+    const auto work = [&](const Places& places) {
+      render_plans(pick(batch, places), places, rows, sounds);
+    };
+    if (!batch.empty()) attempt(all_places(batch.size()), work, fail);
+    return sounds.take();
   }
 
  private:
-  /// Runs a batch. One that fails as a whole is run again in halves, so that a sentence that the
-  /// model cannot speak fails alone, and one that does not fit into the memory with so many does
-  /// fit with fewer.
-  void run(Call& call, const Places& places) {
-    std::optional<Failure> failure = attempt(call, places);
-    if (failure && failure->kind == FailureKind::kOutOfMemory) {
-      // Outside the catch block, where nothing of the failed batch is alive any more. Another lane
-      // may have been holding the memory, so the batch is tried once more as it is.
-      release_memory();
-      failure = attempt(call, places);
+  using Fail = std::function<void(const Places&, const Error&)>;
+
+  Places spoken_places(std::span<const VoiceInput> batch, const Fail& fail) const {
+    Places places;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (batch[i].tokens.empty()) {
+        fail({i}, Error{"empty_input", "there are no tokens to speak"});
+      } else {
+        places.push_back(i);
+      }
     }
+    return places;
+  }
+
+  /// All together, or on a CPU one by one.
+  std::vector<Places> batches(const Places& places) const {
+    std::vector<Places> all;
+    if (batched_ && !places.empty()) all.push_back(places);
+    for (const std::size_t place : places) {
+      if (!batched_) all.push_back({place});
+    }
+    return all;
+  }
+
+  /// Runs a batch. One that fails as a whole is run again in halves, so that a sentence that the
+  /// model cannot speak fails alone; not where the device is to blame, which the executor sees to.
+  void attempt(const Places& places, const std::function<void(const Places&)>& work,
+               const Fail& fail) const {
+    const std::optional<Error> failure = guarded([&] { work(places); });
     if (!failure) return;
-    if (failure->kind == FailureKind::kDeviceLost || places.size() == 1) {
-      call.fail(places, error_of(*failure));
+    const bool of_the_device =
+        failure->code == kOutOfMemoryCode || failure->code == kDeviceLostCode;
+    if (of_the_device || places.size() == 1) {
+      fail(places, *failure);
       return;
     }
     const auto middle = places.begin() + static_cast<std::ptrdiff_t>(places.size() / 2);
-    run(call, Places(places.begin(), middle));
-    run(call, Places(middle, places.end()));
+    attempt(Places(places.begin(), middle), work, fail);
+    attempt(Places(middle, places.end()), work, fail);
   }
 
-  /// Nothing where every sentence has got its row.
-  std::optional<Failure> attempt(Call& call, const Places& places) {
+  /// The Error that a call throws; nothing that it held is alive any more when this returns.
+  std::optional<Error> guarded(const std::function<void()>& call) const {
     const std::int64_t failed_allocations = count_failed_allocations();
-    Failure failure;
+    FailureKind kind = FailureKind::kOther;
+    std::string message;
     try {
-      speak(call, places);
+      call();
       return std::nullopt;
     } catch (const c10::OutOfMemoryError& error) {
-      failure = {FailureKind::kOutOfMemory, brief_failure(error.what_without_backtrace())};
+      kind = FailureKind::kOutOfMemory;
+      message = brief_failure(error.what_without_backtrace());
     } catch (const c10::Error& error) {
-      failure = {classify_failure(error.what_without_backtrace()),
-                 brief_failure(error.what_without_backtrace())};
+      kind = classify_failure(error.what_without_backtrace());
+      message = brief_failure(error.what_without_backtrace());
     } catch (const std::exception& error) {
-      failure = {classify_failure(error.what()), brief_failure(error.what())};
+      kind = classify_failure(error.what());
+      message = brief_failure(error.what());
     }
-    if (device_.is_cuda()) look_closer(failure, failed_allocations);
-    return failure;
+    if (device_.is_cuda()) kind = look_closer(kind, failed_allocations);
+    return failure_error(kind, std::move(message));
   }
 
   /// What an exception's text does not tell: whether the GPU's allocator gave up meanwhile, and
   /// whether the GPU still answers. After an error that loses the device every call fails.
-  void look_closer(Failure& failure, std::int64_t failed_allocations_before) const {
+  FailureKind look_closer(FailureKind kind, std::int64_t failed_allocations_before) const {
     try {
       const c10::impl::VirtualGuardImpl guard(device_.type());
       guard.synchronizeStream(guard.getStream(device_));
-      if (failure.kind == FailureKind::kOther &&
-          count_failed_allocations() > failed_allocations_before) {
-        failure.kind = FailureKind::kOutOfMemory;
-      }
+      const bool gave_up = count_failed_allocations() > failed_allocations_before;
+      return kind == FailureKind::kOther && gave_up ? FailureKind::kOutOfMemory : kind;
     } catch (const std::exception&) {
-      failure.kind = FailureKind::kDeviceLost;
+      return FailureKind::kDeviceLost;
     }
   }
 
@@ -191,142 +212,132 @@ class TorchscriptEngine final : public VoiceEngine {
     return c10::getDeviceAllocator(device_.type())->getDeviceStats(device_.index()).num_ooms;
   }
 
-  void release_memory() const {
-    if (!device_.is_cuda()) return;
-    try {
-      c10::getDeviceAllocator(device_.type())->emptyCache();
-    } catch (const std::exception&) {
-      // Whatever is wrong, the next attempt meets it too and reports it.
-    }
-  }
-
-  void speak(Call& call, const Places& places) {
-    const Batch batch = make_batch(call.inputs, places);
-    if (render_) {
-      speak_in_two_parts(call, places, batch);
-    } else {
-      speak_in_one_part(call, places, batch);
-    }
-  }
-
-  void speak_in_one_part(Call& call, const Places& places, const Batch& batch) {
+  void speak_in_one_part(const std::vector<VoiceInput>& inputs, const Places& places,
+                         std::size_t rows, Outcomes<VoiceSound>& sounds) {
+    const TokenBatch batch = token_batch(inputs, rows);
     const c10::IValue made = first_(arguments(batch));
     const auto parts = made.isTuple() ? made.toTupleRef().elements() : c10::ivalue::TupleElements();
     if (parts.size() != 2 || !is_tensor(parts[1], at::kLong, 1, batch.rows())) {
-      call.fail(places, bad_output(first_, "(audio, int64 [B] audio_lengths)", made));
+      sounds.fail(places,
+                  bad_model_output(first_.name(), "(audio, int64 [B] audio_lengths)", made));
       return;
     }
-    cut_rows(call, places, first_, batch.rows(), parts[0], to_host(parts[1].toTensor()));
+    cut_rows(places, first_.name(), batch.rows(), parts[0], to_host(parts[1].toTensor()), sounds);
   }
 
-  void speak_in_two_parts(Call& call, const Places& places, const Batch& batch) {
-    const c10::IValue plan = first_(arguments(batch));
-    const auto parts = plan.isTuple() ? plan.toTupleRef().elements() : c10::ivalue::TupleElements();
-    if (parts.size() != 3 || !is_tensor(parts[2], at::kLong, 1, batch.rows())) {
-      call.fail(places, bad_output(first_, "(h, durations, int64 [B] frame_lengths)", plan));
-      return;
-    }
-    std::vector<std::int64_t> samples = to_host(parts[2].toTensor());
-    Places spoken;
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      if (samples[i] < 1 || samples[i] > longest_samples_ / hop_) {
-        call.rows[places[i]] = implausible(samples[i] * hop_);
+  void speak_in_two_parts(const std::vector<VoiceInput>& inputs, const Places& places,
+                          std::size_t rows, Outcomes<VoiceSound>& sounds) {
+    Outcomes<VoicePlanPtr> planned(inputs.size());
+    make_plans(inputs, all_places(inputs.size()), rows, planned);
+    const auto results = planned.take();
+    std::vector<const VoicePlan*> plans;
+    Places rendered;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (results[i].ok()) {
+        plans.push_back(results[i]->get());
+        rendered.push_back(places[i]);
       } else {
-        spoken.push_back(places[i]);
+        sounds.set(places[i], results[i].error());
       }
-      samples[i] *= hop_;
     }
-    if (spoken.size() < places.size()) {
-      // The others must not be padded to a length that makes no sense.
-      if (!spoken.empty()) speak(call, spoken);
+    if (!plans.empty()) render_plans(plans, rendered, rows, sounds);
+  }
+
+  void make_plans(const std::vector<VoiceInput>& inputs, const Places& places, std::size_t rows,
+                  Outcomes<VoicePlanPtr>& plans) {
+    const TokenBatch batch = token_batch(inputs, rows);
+    const c10::IValue made = first_(arguments(batch));
+    const auto parts = made.isTuple() ? made.toTupleRef().elements() : c10::ivalue::TupleElements();
+    const std::size_t count = batch.rows();
+    if (parts.size() != 3 || !is_tensor(parts[0], at::kFloat, 3, count) ||
+        !is_tensor(parts[1], at::kFloat, 2, count) || !is_tensor(parts[2], at::kLong, 1, count) ||
+        parts[0].toTensor().size(2) != batch.tokens.size(1) ||
+        parts[1].toTensor().size(1) != batch.tokens.size(1)) {
+      plans.fail(places, bad_model_output(first_.name(),
+                                          "(float32 [B, C, T] h, float32 [B, T] durations, int64 "
+                                          "[B] frame_lengths)",
+                                          made));
       return;
     }
-    const auto last = samples.begin() + static_cast<std::ptrdiff_t>(places.size());
-    std::int64_t frames = *std::max_element(samples.begin(), last) / hop_;
+    const at::Tensor tables = lay_out_plans(parts[0].toTensor(), parts[1].toTensor());
+    const std::vector<std::int64_t> frames = to_host(parts[2].toTensor());
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (frames[i] < 1 || frames[i] > longest_samples_ / hop_) {
+        plans.set(places[i], implausible(frames[i] * hop_));
+        continue;
+      }
+      auto plan = std::make_shared<TorchPlan>();
+      plan->frames = static_cast<std::size_t>(frames[i]);
+      plan->table = tables[static_cast<std::int64_t>(i)].narrow(
+          0, 0, static_cast<std::int64_t>(inputs[i].tokens.size()));
+      plan->speaker = inputs[i].speaker;
+      plans.set(places[i], VoicePlanPtr(std::move(plan)));
+    }
+  }
+
+  void render_plans(const std::vector<const VoicePlan*>& plans, const Places& places,
+                    std::size_t rows, Outcomes<VoiceSound>& sounds) {
+    const PlanBatch batch = make_plan_batch(plans, batched_ ? rows : plans.size(),
+                                            batched_ ? kPlanTokenStep : 1, device_);
+    std::vector<std::int64_t> samples;
+    std::int64_t frames = 1;
+    for (const VoicePlan* plan : plans) {
+      frames = std::max(frames, static_cast<std::int64_t>(plan->frames));
+      samples.push_back(static_cast<std::int64_t>(plan->frames) * hop_);
+    }
     if (batched_) frames = round_up(frames, kFrameStep);
-    if (static_cast<std::int64_t>(batch.rows()) * frames > most_frames_ &&
-        places.size() > row_step_) {
-      const auto middle = places.begin() + static_cast<std::ptrdiff_t>(places.size() / 2);
-      speak(call, Places(places.begin(), middle));
-      speak(call, Places(middle, places.end()));
-      return;
-    }
     const at::Tensor only_its_length_counts =
         at::zeros({frames}, at::TensorOptions().dtype(at::kFloat).device(device_));
-    const c10::IValue audio = (*render_)({parts[0], parts[1], batch.token_lengths, batch.speakers,
-                                          parts[2], only_its_length_counts});
-    cut_rows(call, places, *render_, batch.rows(), audio, samples);
+    const Result<c10::IValue> audio =
+        render_({batch.h, batch.durations, batch.token_lengths, batch.speakers, batch.frame_lengths,
+                 only_its_length_counts});
+    if (!audio.ok()) {
+      sounds.fail(places, audio.error());
+      return;
+    }
+    cut_rows(places, render_name_, static_cast<std::size_t>(batch.h.size(0)), *audio, samples,
+             sounds);
   }
 
-  Batch make_batch(std::span<const VoiceInput> inputs, const Places& places) const {
-    const std::size_t count = (places.size() + row_step_ - 1) / row_step_ * row_step_;
-    const auto rows = static_cast<std::int64_t>(count);
-    std::int64_t longest = 1;
-    for (const std::size_t place : places) {
-      longest = std::max(longest, static_cast<std::int64_t>(inputs[place].tokens.size()));
-    }
-    if (batched_) longest = round_up(longest, kTokenStep);
-    Batch batch;
-    batch.tokens = at::zeros({rows, longest}, at::kLong);
-    batch.token_lengths = at::empty({rows}, at::kLong);
-    batch.speakers = at::empty({rows}, at::kLong);
-    batch.speeds = at::empty({rows}, at::kFloat);
-    batch.seeds = at::empty({rows}, at::kLong);
-    for (std::size_t i = 0; i < count; ++i) {
-      const VoiceInput& input = inputs[places[std::min(i, places.size() - 1)]];
-      const std::size_t begin = i * static_cast<std::size_t>(longest);
-      std::copy(input.tokens.begin(), input.tokens.end(),
-                batch.tokens.mutable_data_ptr<std::int64_t>() + begin);
-      batch.token_lengths.mutable_data_ptr<std::int64_t>()[i] =
-          static_cast<std::int64_t>(input.tokens.size());
-      batch.speakers.mutable_data_ptr<std::int64_t>()[i] = input.speaker;
-      batch.speeds.mutable_data_ptr<float>()[i] = static_cast<float>(input.speed);
-      // TorchScript has no unsigned integers: the upper bit is left out.
-      batch.seeds.mutable_data_ptr<std::int64_t>()[i] = static_cast<std::int64_t>(input.seed >> 1);
-    }
-    for (at::Tensor* tensor :
-         {&batch.tokens, &batch.token_lengths, &batch.speakers, &batch.speeds, &batch.seeds}) {
-      *tensor = tensor->to(device_);
-    }
-    return batch;
+  TokenBatch token_batch(const std::vector<VoiceInput>& inputs, std::size_t rows) const {
+    return make_token_batch(inputs, batched_ ? rows : inputs.size(), batched_ ? kTokenStep : 1,
+                            device_);
   }
 
-  std::vector<c10::IValue> arguments(const Batch& batch) const {
+  std::vector<c10::IValue> arguments(const TokenBatch& batch) const {
     std::vector<c10::IValue> values{batch.tokens, batch.token_lengths, batch.speakers,
                                     batch.speeds};
     if (takes_seed_) values.emplace_back(batch.seeds);
     return values;
   }
 
-  /// Brings the batch's audio to the host in one copy and cuts each row at its length.
-  void cut_rows(Call& call, const Places& places, const torch::jit::Method& method,
-                std::size_t rows, const c10::IValue& audio,
-                const std::vector<std::int64_t>& samples) const {
-    if (!is_tensor(audio, at::kFloat, 2, rows)) {
-      call.fail(places, bad_output(method, "audio float32 [B, N]", audio));
+  /// Cuts each row at its length; on a GPU the rows stay there.
+  void cut_rows(const Places& places, std::string_view method, std::size_t rows,
+                const c10::IValue& made, const std::vector<std::int64_t>& samples,
+                Outcomes<VoiceSound>& sounds) const {
+    if (!is_tensor(made, at::kFloat, 2, rows)) {
+      sounds.fail(places, bad_model_output(method, "audio float32 [B, N]", made));
       return;
     }
-    const at::Tensor host = to_host_audio(audio.toTensor());
-    const std::int64_t room = host.size(1);
-    const float* row = host.const_data_ptr<float>();
-    for (std::size_t i = 0; i < places.size(); ++i, row += room) {
+    const at::Tensor audio = made.toTensor().contiguous();
+    const std::int64_t room = audio.size(1);
+    for (std::size_t i = 0; i < places.size(); ++i) {
       if (samples[i] < 1 || samples[i] > room) {
-        call.rows[places[i]] = Error{"length_outside_tensor",
-                                     c10::str("the model says that the sentence has ", samples[i],
-                                              " samples; its audio tensor has ", room)};
-      } else {
-        call.rows[places[i]] = std::vector<float>(row, row + samples[i]);
+        sounds.set(places[i], Error{"length_outside_tensor",
+                                    c10::str("the model says that the sentence has ", samples[i],
+                                             " samples; its audio tensor has ", room)});
+        continue;
       }
+      const at::Tensor row = audio[static_cast<std::int64_t>(i)].narrow(0, 0, samples[i]);
+      VoiceSound sound;
+      if (device_.is_cuda()) {
+        sound.on_device = std::make_shared<TorchSamples>(row);
+      } else {
+        const float* first = row.const_data_ptr<float>();
+        sound.samples.assign(first, first + samples[i]);
+      }
+      sounds.set(places[i], std::move(sound));
     }
-  }
-
-  at::Tensor to_host_audio(const at::Tensor& audio) const {
-    if (!device_.is_cuda()) return audio.contiguous();
-    at::Tensor host = lane_buffer(audio.numel()).view(audio.sizes());
-    host.copy_(audio, /*non_blocking=*/true);
-    const c10::impl::VirtualGuardImpl guard(device_.type());
-    guard.synchronizeStream(guard.getStream(device_));
-    return host;
   }
 
   Error implausible(std::int64_t samples) const {
@@ -339,20 +350,6 @@ class TorchscriptEngine final : public VoiceEngine {
                      longest_samples_, ", ", kLongestSeconds, " s")};
   }
 
-  static Error bad_output(const torch::jit::Method& method, std::string_view wanted,
-                          const c10::IValue& found) {
-    std::string list = describe(found);
-    if (found.isTuple()) {
-      list.clear();
-      for (const c10::IValue& part : found.toTupleRef().elements()) {
-        list += (list.empty() ? "(" : ", ") + describe(part);
-      }
-      list += ")";
-    }
-    return {"bad_model_output", c10::str("the model's method '", method.name(), "' returned ", list,
-                                         "; expected is ", wanted)};
-  }
-
   static bool has_seed(const torch::jit::Method& method) {
     const auto& list = method.function().getSchema().arguments();
     return !list.empty() && list.back().name() == "seed";
@@ -361,14 +358,15 @@ class TorchscriptEngine final : public VoiceEngine {
   const at::Device device_;
   const torch::jit::Module module_;
   const torch::jit::Method first_;  ///< `plan`, or `forward` of a module in one part.
-  std::optional<torch::jit::Method> render_;
+  const std::string render_name_;
+  Render render_;  ///< Null for a module in one part.
   const bool takes_seed_;
   const std::int64_t hop_;
   const std::int64_t longest_samples_;
   const bool batched_;
-  const std::size_t row_step_;
-  const std::int64_t most_frames_;
-  const std::size_t max_batch_;
+  const DeviceShare share_;
+  BatchShapes shapes_;
+  BatchShapes render_shapes_;
 };
 
 Error cannot_load(const VoiceConfig& voice, std::string_view reason) {
@@ -396,9 +394,11 @@ Result<std::shared_ptr<VoiceEngine>> open_torchscript(const VoiceConfig& voice, 
     if (where.is_cuda()) {  // The lanes' streams know nothing of the one that loaded.
       c10::impl::VirtualGuardImpl(where.type()).synchronizeDevice(where.index());
     }
-    return std::shared_ptr<VoiceEngine>(std::make_shared<TorchscriptEngine>(
-        voice, where, std::move(module), options.batched.value_or(where.is_cuda()),
-        std::max<std::size_t>(1, options.max_batch)));
+    auto engine = std::make_shared<TorchscriptEngine>(voice, where, std::move(module),
+                                                      options.batched.value_or(where.is_cuda()),
+                                                      options.voice.share);
+    if (where.is_cuda()) engine->choose_shapes();
+    return std::shared_ptr<VoiceEngine>(std::move(engine));
   } catch (const c10::Error& error) {
     return cannot_load(voice, brief_failure(error.what_without_backtrace()));
   } catch (const std::exception& error) {

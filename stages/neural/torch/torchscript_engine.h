@@ -9,16 +9,14 @@
 namespace flowtts {
 
 struct TorchscriptOptions {
+  VoiceOptions voice;
   /// Whether several sentences go through the model at once. By default on a GPU only: on a CPU the
   /// bits of a sentence would depend on its company.
-  std::optional<bool> batched;
-  /// Where batched. Larger batches gave the default voice no speed on an H200, other roundings and
-  /// many times the memory.
-  std::size_t max_batch = 64;
+  std::optional<bool> batched = std::nullopt;
 };
 
 /// Loads a TorchScript voice straight onto a device, in float32, and checks that it is all there.
-/// The device must be bound on this thread, and on each that calls `synthesize`.
+/// The device must be bound on this thread, and on each that calls the engine.
 ///
 /// The module has, by the voice's `parts`, either one method or two:
 ///
@@ -30,16 +28,23 @@ struct TorchscriptOptions {
 /// tokens int64 [B, T], token_lengths int64 [B], speaker int64 [B], speed float32 [B]; audio
 /// float32 [B, N], audio_lengths int64 [B] in samples, frame_lengths int64 [B] in frames of the
 /// voice's hop; `frames` [F] gives by its length how many frames to make, F >= max(frame_lengths)
-/// and N >= hop F; `h` and `durations` are any tensors. The module masks what lies beyond a
-/// sentence's length. `forward` or `plan` may take a fifth argument named `seed`, int64 [B], from
-/// which alone it draws what is random. In a batch T is padded to a multiple of 8 and F to a
-/// multiple of 32, so that the libraries' plans for a shape are found again; on a GPU B
-/// is padded to a multiple of 8 with copies, and B × F bounded.
+/// and N >= hop F; h float32 [B, C, T] and durations float32 [B, T], of which what lies beyond a
+/// sentence's tokens is replaced by zeros before they are rendered. The module masks what lies
+/// beyond a sentence's length. `forward` or `plan` may take a fifth argument named `seed`, int64
+/// [B], from which alone it draws what is random.
 ///
-/// Errors of `synthesize`: "length_outside_tensor", "audio_too_long" (over 10 minutes),
+/// In a batch T is padded to a multiple of 8, and of 32 for `render`, F to a multiple of 8, so that
+/// the libraries' plans for a shape are found again. On a GPU every batch of a class of lengths has
+/// the same number of rows, which is smaller for longer sentences: rows × frames are bounded by the
+/// memory that the device can spare, and by what a kernel takes without another choice of
+/// algorithm, which would round otherwise.
+///
+/// Where a package is there that `flowtts voice compile` has made for this card, it takes the place
+/// of `render`, in the precision that it was compiled in.
+///
+/// Errors of the calls: "length_outside_tensor", "audio_too_long" (over 10 minutes),
 /// "bad_model_output" (another type or shape than above), "model_failed" (an exception, with its
-/// message), "out_of_memory" (retryable; after the batch was halved down to the one sentence),
-/// "device_lost" (fatal).
+/// message), and those of VoiceEngine.
 Result<std::shared_ptr<VoiceEngine>> open_torchscript(const VoiceConfig& voice, DeviceId device,
                                                       TorchscriptOptions options = {});
 

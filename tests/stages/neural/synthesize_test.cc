@@ -19,8 +19,8 @@ namespace {
 
 /// An engine whose samples are what it was given: speaker, speed, the seed's lower bits, tokens.
 struct EchoEngine final : VoiceEngine {
-  std::vector<Result<std::vector<float>>> synthesize(std::span<const VoiceInput> batch) override {
-    std::vector<Result<std::vector<float>>> rows;
+  std::vector<Result<VoiceSound>> speak(std::span<const VoiceInput> batch, std::size_t) override {
+    std::vector<Result<VoiceSound>> rows;
     for (const VoiceInput& input : batch) {
       if (input.tokens.front() == '?') {
         rows.emplace_back(Error{"out_of_memory", "too much", true, false});
@@ -29,23 +29,24 @@ struct EchoEngine final : VoiceEngine {
       std::vector<float> row{static_cast<float>(input.speaker), static_cast<float>(input.speed),
                              static_cast<float>(input.seed & 0xFFFFU)};
       row.insert(row.end(), input.tokens.begin(), input.tokens.end());
-      rows.emplace_back(std::move(row));
+      rows.emplace_back(VoiceSound{std::move(row), nullptr});
     }
     return rows;
   }
   std::size_t max_batch() const override { return 5; }
+  std::string numerics() const override { return "echo"; }
 };
 
 /// Registers the engine's format, once for the program.
 void register_echo() {
   static const bool once = [] {
-    register_voice_format(
-        "test_echo",
-        [](const VoiceConfig&, DeviceId device) -> Result<std::shared_ptr<VoiceEngine>> {
-          if (device.index == 9)
-            return Error{"no_such_device", "there is no device 9", false, true};
-          return std::shared_ptr<VoiceEngine>(std::make_shared<EchoEngine>());
-        });
+    register_voice_format("test_echo",
+                          [](const VoiceConfig&, DeviceId device,
+                             const VoiceOptions&) -> Result<std::shared_ptr<VoiceEngine>> {
+                            if (device.index == 9)
+                              return Error{"no_such_device", "there is no device 9", false, true};
+                            return std::shared_ptr<VoiceEngine>(std::make_shared<EchoEngine>());
+                          });
     return true;
   }();
   CHECK(once);

@@ -18,15 +18,15 @@ TEST_CASE("The voice that FlowTTS comes with is opened through the module") {
   const auto binding = (*runtime)->bind({});
   const auto voice = flowtts::read_voice("configs/voices/default.yaml", false);
   REQUIRE(voice.ok());
-  const auto engine = flowtts::open_voice(*voice, {});
+  const auto engine = flowtts::open_voice(*voice, {}, {});
   if (engine.is_error()) FAIL(engine.error().message);
   const std::vector<std::int64_t> tokens{51, 25 + 128, 13 + 64, 30, 35 + 64, 53};  // "hello"
   const flowtts::VoiceInput input{tokens, 0, 1.0, 0};
-  const auto rows = (*engine)->synthesize({&input, 1});
+  const auto rows = (*engine)->speak({&input, 1}, 1);
   REQUIRE(rows.size() == 1);
   if (rows[0].is_error()) FAIL(rows[0].error().message);
-  CHECK(rows[0]->size() > 16000 / 10);
-  CHECK(rows[0]->size() < 16000 * 2);
+  CHECK(rows[0]->samples.size() > 16000 / 10);
+  CHECK(rows[0]->samples.size() < 16000 * 2);
 }
 
 TEST_CASE("A module that is not there is named, in the dynamic linker's words") {

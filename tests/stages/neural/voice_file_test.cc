@@ -203,7 +203,7 @@ TEST_CASE("A voice of a format that nobody has registered is refused with the ne
   VoiceConfig voice;
   voice.name = "odd";
   voice.format = "torchscripts";
-  const auto engine = flowtts::open_voice(voice, {});
+  const auto engine = flowtts::open_voice(voice, {}, {});
   REQUIRE(engine.is_error());
   CHECK(
       engine.error().message.starts_with("voice 'odd' has the format 'torchscripts'; allowed is "));
