@@ -8,37 +8,23 @@
 #include "stages/neural/cuda/cuda_module.h"
 #include "stages/neural/shared_library.h"
 #include "stages/neural/torch/torchscript_engine.h"
+#include "tests/torch/gpu.h"
 #include "tests/torch/models.h"
 
 // What only a GPU shows. On a machine without one each test says that it was skipped.
 
 using flowtts::DeviceId;
-using flowtts::DeviceKind;
 using flowtts::Result;
 using flowtts::VoiceEngine;
 using flowtts::VoiceInput;
 using flowtts::testing::speak;
+using flowtts::testing::kGpu;
+using flowtts::testing::no_gpu;
+using flowtts::testing::start_gpu;
 
 namespace {
 
 using Samples = std::vector<float>;
-
-constexpr DeviceId kGpu{DeviceKind::kCuda, 0};
-
-bool no_gpu() {
-  if (!flowtts::visible_gpus().empty()) return false;
-  MESSAGE("skipped: this machine has no GPU");
-  return true;
-}
-
-std::shared_ptr<flowtts::DeviceRuntime> start_gpu(std::uint64_t memory_limit_bytes = 0) {
-  auto runtime = flowtts::make_torch_runtime();
-  const auto info = runtime->start(kGpu, flowtts::MemoryLimit{memory_limit_bytes, 0});
-  if (info.is_error()) FAIL(info.error().message);
-  CHECK(info->total_bytes > info->free_bytes);
-  CHECK_FALSE(info->name.empty());
-  return runtime;
-}
 
 std::shared_ptr<VoiceEngine> open(const flowtts::VoiceConfig& voice, DeviceId device) {
   auto engine = flowtts::open_torchscript(voice, device);

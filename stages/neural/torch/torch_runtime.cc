@@ -1,7 +1,5 @@
 #include "stages/neural/torch/torch_runtime.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -17,8 +15,8 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/StringUtil.h>
 
-#include "stages/neural/cuda/cuda_module.h"
 #include "stages/neural/shared_library.h"
+#include "stages/neural/torch/cuda_loader.h"
 #include "stages/neural/torch/failure.h"
 #include "stages/neural/torch/torch_lane.h"
 
@@ -45,22 +43,6 @@ std::optional<std::string> load_torch_cuda() {
   if (!handle.ok()) return handle.error().message;
   loaded = true;
   return std::nullopt;
-}
-
-/// FlowTTS's CUDA module, which is there where it was built with CUDA's headers.
-Result<const CudaModule*> load_cuda_module() {
-  const Result<void*> handle = open_module(kCudaModuleFile);
-  if (!handle.ok()) return handle.error();
-  const auto entry = reinterpret_cast<CudaModuleEntry*>(dlsym(*handle, kCudaModuleEntry));
-  const CudaModule* module = entry ? entry() : nullptr;
-  if (!module || module->struct_size != sizeof(CudaModule) ||
-      std::string_view(module->version) != FLOWTTS_VERSION) {
-    return Error{"module_mismatch",
-                 c10::str(kCudaModuleFile, " belongs to another FlowTTS than this ",
-                          FLOWTTS_VERSION, ": build and install both together"),
-                 false, true};
-  }
-  return module;
 }
 
 /// One segment that grows instead of many of different sizes: batches of ever new shapes would
