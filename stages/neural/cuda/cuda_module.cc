@@ -8,6 +8,8 @@
 #include <c10/core/DeviceGuard.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 
+#include "stages/neural/cuda/audio_converter.h"
+
 namespace flowtts {
 namespace {
 
@@ -26,7 +28,8 @@ bool limit_memory(int device, std::uint64_t bytes, char* reason, std::size_t rea
   }
 }
 
-constexpr CudaModule kModule{sizeof(CudaModule), FLOWTTS_VERSION, &limit_memory};
+constexpr CudaModule kModule{sizeof(CudaModule), FLOWTTS_VERSION, &limit_memory, &make_converter,
+                             &convert};
 
 }  // namespace
 }  // namespace flowtts
