@@ -25,6 +25,7 @@ namespace {
 using namespace flowtts;
 
 constexpr std::uint32_t kRate = 22'050;
+constexpr std::uint32_t kLowerRate = 16'000;
 constexpr std::size_t kSamples = 100'000;  // 200 kB of 16 bits
 
 std::vector<float> chirp(std::size_t count) {
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
   const double seconds = argc > 2 ? std::atof(argv[2]) : 2;
   std::filesystem::create_directories(folder);
   const std::vector<float> samples = chirp(kSamples);
+  const std::vector<float> lower = chirp(kSamples * kLowerRate / kRate);
   const auto path = [&](std::size_t call) { return folder / std::to_string(call % 64); };
 
   const auto pcm = std::make_shared<const Pcm16>(*quantize(samples));
@@ -81,5 +83,8 @@ int main(int argc, char** argv) {
   measure("write 16 bits as wav pcm_16", seconds, write(whole, AudioFormat{}));
   measure("write 16 bits as flac pcm_16", seconds,
           write(whole, AudioFormat::of("flac", "pcm_16").value()));
+  measure("resample from 16,000 Hz, high", seconds, [&](std::size_t) {
+    return resample(lower, kLowerRate, kRate, ResampleQuality::kHigh).ok();
+  });
   for (std::size_t i = 0; i < 64; ++i) std::filesystem::remove(path(i));
 }
