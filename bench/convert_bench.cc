@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
                            {16000, 16000, true, rows, seconds},
                            {16000, 22050, true, 1, seconds}}) {
     if (gpu) {
-      const auto started = runtime->start(kGpu, 0);
+      const auto started = runtime->start(kGpu, {});
       const auto module = load_cuda_module();
       const Error* error = started.is_error()  ? &started.error()
                            : module.is_error() ? &module.error()

@@ -5,13 +5,13 @@
 #include <numeric>
 #include <utility>
 
-#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/StringUtil.h>
 #include <torch/script.h>
 
 #include "stages/neural/torch/device_audio.h"
 #include "stages/neural/torch/failure.h"
+#include "stages/neural/torch/guarded.h"
 #include "stages/neural/torch/model_output.h"
 #include "stages/neural/torch/module_check.h"
 #include "stages/neural/torch/render_shapes.h"
@@ -159,7 +159,7 @@ class TorchscriptEngine final : public VoiceEngine {
   /// model cannot speak fails alone; not where the device is to blame, which the executor sees to.
   void attempt(const Places& places, const std::function<void(const Places&)>& work,
                const Fail& fail) const {
-    const std::optional<Error> failure = guarded([&] { work(places); });
+    const std::optional<Error> failure = guarded(device_, [&] { work(places); });
     if (!failure) return;
     const bool of_the_device =
         failure->code == kOutOfMemoryCode || failure->code == kDeviceLostCode;
@@ -170,46 +170,6 @@ class TorchscriptEngine final : public VoiceEngine {
     const auto middle = places.begin() + static_cast<std::ptrdiff_t>(places.size() / 2);
     attempt(Places(places.begin(), middle), work, fail);
     attempt(Places(middle, places.end()), work, fail);
-  }
-
-  /// The Error that a call throws; nothing that it held is alive any more when this returns.
-  std::optional<Error> guarded(const std::function<void()>& call) const {
-    const std::int64_t failed_allocations = count_failed_allocations();
-    FailureKind kind = FailureKind::kOther;
-    std::string message;
-    try {
-      call();
-      return std::nullopt;
-    } catch (const c10::OutOfMemoryError& error) {
-      kind = FailureKind::kOutOfMemory;
-      message = brief_failure(error.what_without_backtrace());
-    } catch (const c10::Error& error) {
-      kind = classify_failure(error.what_without_backtrace());
-      message = brief_failure(error.what_without_backtrace());
-    } catch (const std::exception& error) {
-      kind = classify_failure(error.what());
-      message = brief_failure(error.what());
-    }
-    if (device_.is_cuda()) kind = look_closer(kind, failed_allocations);
-    return failure_error(kind, std::move(message));
-  }
-
-  /// What an exception's text does not tell: whether the GPU's allocator gave up meanwhile, and
-  /// whether the GPU still answers. After an error that loses the device every call fails.
-  FailureKind look_closer(FailureKind kind, std::int64_t failed_allocations_before) const {
-    try {
-      const c10::impl::VirtualGuardImpl guard(device_.type());
-      guard.synchronizeStream(guard.getStream(device_));
-      const bool gave_up = count_failed_allocations() > failed_allocations_before;
-      return kind == FailureKind::kOther && gave_up ? FailureKind::kOutOfMemory : kind;
-    } catch (const std::exception&) {
-      return FailureKind::kDeviceLost;
-    }
-  }
-
-  std::int64_t count_failed_allocations() const {
-    if (!device_.is_cuda()) return 0;
-    return c10::getDeviceAllocator(device_.type())->getDeviceStats(device_.index()).num_ooms;
   }
 
   void speak_in_one_part(const std::vector<VoiceInput>& inputs, const Places& places,
