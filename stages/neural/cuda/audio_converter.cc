@@ -63,6 +63,7 @@ class OnDevice {
 };
 
 Error cuda_error(const char* what, cudaError_t result) {
+  cudaGetLastError();  // LibTorch would take what is kept there for a failure of its own
   return {"cuda_failed", c10::str(what, ": ", cudaGetErrorString(result))};
 }
 
@@ -83,9 +84,11 @@ std::optional<Error> copy_coefficients(const DriverFunctions& driver, CUmodule m
   std::size_t bytes = 0;
   const CUresult found = driver.get_global(&address, &bytes, module, kConvertCoefficientsName);
   if (found != CUDA_SUCCESS) return Error{"cuda_failed", driver.reason(found)};
-  const cudaError_t copied = cudaMemcpy(
-      reinterpret_cast<void*>(address), filter.coefficients.data(),
-      std::min(bytes, filter.coefficients.size() * sizeof(float)), cudaMemcpyHostToDevice);
+  cudaError_t copied = cudaMemcpy(reinterpret_cast<void*>(address), filter.coefficients.data(),
+                                  std::min(bytes, filter.coefficients.size() * sizeof(float)),
+                                  cudaMemcpyHostToDevice);
+  // It may return before they are all there, and LibTorch's streams do not wait for this one.
+  if (copied == cudaSuccess) copied = cudaStreamSynchronize(nullptr);
   if (copied != cudaSuccess) return cuda_error("copying the filter", copied);
   return std::nullopt;
 }
