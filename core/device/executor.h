@@ -82,7 +82,9 @@ struct DeviceUse {
   MemoryRecoveries recoveries;
   std::size_t ceiling = 0;     ///< Rows × longest length that a batch may have by now; 0: any.
   std::uint64_t recycled = 0;  ///< How often the stage was loaded anew.
-  std::string lost;            ///< Why the device was given up; empty where it was not.
+  std::string numerics;        ///< What the loaded stage says of itself; see DeviceStage.
+  std::string advice;
+  std::string lost;  ///< Why the device was given up; empty where it was not.
 };
 
 /// The only owner of devices in a run. For each device stage and device there is one loaded copy of

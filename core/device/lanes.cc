@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "core/device/affinity.h"
 #include "core/device/memory_recovery.h"
 #include "core/exceptions.h"
 
@@ -116,6 +117,7 @@ void DeviceLanes::join() {
 
 void DeviceLanes::run(Lane& lane, StartGate& gate, std::size_t number) {
   name_thread(lane.context);
+  keep_thread_near(device_.id());
   Binding binding;  // goes last
   gate.arrive(number, prepare(lane, binding));
   if (gate.wait_open()) work_until_closed(lane);
@@ -174,6 +176,8 @@ Result<std::shared_ptr<const DeviceLanes::Copy>> DeviceLanes::start_and_load(Lan
   set_limits(*(*copy)->loaded.stage);
   const std::lock_guard lock(mutex_);
   use_.device = *info;
+  use_.numerics = (*copy)->loaded.stage->numerics();
+  use_.advice = (*copy)->loaded.stage->advice();
   runtime_ = device_.runtime().runtime;
   return copy;
 }

@@ -6,6 +6,15 @@ namespace flowtts {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(50);
+constexpr double kActivityEvery = 0.5;  // seconds; the driver measures as slowly
+
+std::vector<DeviceId> devices_of(const RunState& state) {
+  std::vector<DeviceId> devices;
+  for (const PipelineStage& stage : state.pipeline().stages()) {
+    devices.insert(devices.end(), stage.devices.begin(), stage.devices.end());
+  }
+  return devices;
+}
 
 }  // namespace
 
@@ -13,6 +22,8 @@ Monitor::Monitor(RunState& state, DeviceExecutor* executor, const RunOptions& op
     : state_(state),
       executor_(executor),
       options_(options),
+      activity_(devices_of(state)),
+      last_activity_(Clock::now()),
       last_progress_(Clock::now()),
       thread_([this] { watch(); }) {}
 
@@ -29,6 +40,10 @@ void Monitor::watch() {
     look_for_stop();
     look_for_stalls();
     if (executor_ && state_.cancelled()) executor_->cancel();
+    if (seconds_since(last_activity_) >= kActivityEvery) {
+      last_activity_ = Clock::now();
+      activity_.sample();
+    }
     if (seconds_since(last_progress_) >= options_.progress_every_s) {
       last_progress_ = Clock::now();
       report_progress();

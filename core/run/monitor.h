@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/device/executor.h"
+#include "core/device/nvml.h"
 #include "core/run/run_state.h"
 
 namespace flowtts {
@@ -22,6 +23,8 @@ class Monitor {
 
   void finish();
   bool interrupted() const { return interrupted_; }
+  /// Of the devices' time since the beginning, how much a kernel ran; negative: not known.
+  double active_share(DeviceId device) const { return activity_.share(device); }
 
  private:
   void watch();
@@ -35,6 +38,8 @@ class Monitor {
   RunState& state_;
   DeviceExecutor* const executor_;
   const RunOptions& options_;
+  GpuActivity activity_;
+  Clock::time_point last_activity_;
   std::set<std::size_t> stalled_;
   bool interrupted_ = false;
   Clock::time_point interrupted_at_;

@@ -51,6 +51,7 @@ void write_device(JsonWriter& json, const DeviceReport& device) {
       .field("ceiling", device.ceiling)
       .end_object();
   json.field("recycled", device.recycled);
+  if (!device.numerics.empty()) json.field("numerics", device.numerics);
   if (!device.lost.empty()) json.field("lost", device.lost);
   json.end_object();
 }

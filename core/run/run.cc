@@ -1,5 +1,8 @@
 #include <flowtts/run.h>
 
+#include <set>
+#include <string>
+
 #include <fmt/format.h>
 
 #include "core/device/executor.h"
@@ -173,7 +176,7 @@ double share(Part part, Whole whole, double of_nothing) {
 }
 
 void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor,
-                        RunReport& report) {
+                        const Monitor& monitor, RunReport& report) {
   std::size_t number = 0;
   for (std::size_t i = 0; i < pipeline.stages().size(); ++i) {
     if (pipeline.stages()[i].type->kind != StageKind::kDevice) continue;
@@ -185,6 +188,7 @@ void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor
       device.items = use.last.items;
       const double busy = use.first.busy_seconds + use.last.busy_seconds;
       device.busy_share = share(busy, report.seconds * use.lanes, 0);
+      device.active_share = monitor.active_share(use.device.id);
       device.fill_share = share(use.last.items, use.last.rows, 1);
       device.useful_share = share(use.last.length, use.last.padded_length, 1);
       device.first_half_useful_share = share(use.first.length, use.first.padded_length, 1);
@@ -195,11 +199,30 @@ void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor
       device.recoveries = use.recoveries;
       device.ceiling = use.ceiling;
       device.recycled = use.recycled;
+      device.numerics = use.numerics;
       device.lost = use.lost;
       report.stages[i].busy_seconds += busy;
       report.stages[i].devices.push_back(std::move(device));
     }
     ++number;
+  }
+}
+
+/// What the device stages say of themselves once they are loaded, each thing once.
+void tell_what_is_loaded(const Pipeline& pipeline, const DeviceExecutor& executor,
+                         RunState& state) {
+  std::size_t number = 0;
+  std::set<std::string> told;
+  for (const PipelineStage& stage : pipeline.stages()) {
+    if (stage.type->kind != StageKind::kDevice) continue;
+    for (const DeviceUse& use : executor.use(number++)) {
+      if (!use.numerics.empty() && told.insert(stage.id + use.numerics).second) {
+        state.message(MessageLevel::kInfo, fmt::format("stage '{}': {}", stage.id, use.numerics));
+      }
+      if (!use.advice.empty() && told.insert(stage.id + use.advice).second) {
+        state.message(MessageLevel::kWarning, fmt::format("stage '{}': {}", stage.id, use.advice));
+      }
+    }
   }
 }
 
@@ -252,6 +275,7 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
   if (!plans.empty()) {
     executor = std::make_unique<DeviceExecutor>(std::move(plans));
     if (auto failed = executor->start()) return not_begun(state, *failed);
+    tell_what_is_loaded(pipeline, *executor, state);
   }
   Monitor monitor(state, executor.get(), options);
   {
@@ -267,7 +291,7 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
     state.fail(*fault);
     report.error = fault;
   }
-  if (executor) add_device_reports(pipeline, *executor, report);
+  if (executor) add_device_reports(pipeline, *executor, monitor, report);
   report.status = status_of(report, pipeline.settings(), monitor.interrupted());
   return report;
 }

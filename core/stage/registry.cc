@@ -67,6 +67,8 @@ std::vector<Result<AnyPayload>> AnyStage::process_batch(std::span<const AnyBatch
   not_this_kind("process_batch");
 }
 bool AnyStage::runs_in_lane(DeviceId) const { return false; }
+std::string AnyStage::numerics() const { return ""; }
+std::string AnyStage::advice() const { return ""; }
 BatchShapes AnyStage::shapes() const { return {}; }
 bool AnyStage::prepares() const { return false; }
 std::vector<Result<AnyPrepared>> AnyStage::prepare_batch(std::span<const AnyBatchItem>,

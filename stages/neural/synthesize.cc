@@ -118,6 +118,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     return device.kind == DeviceKind::kCpu ? 1 : 0;
   }
 
+  std::string numerics() const { return engine_ ? engine_->numerics() : ""; }
+  std::string advice() const { return engine_ ? engine_->advice() : ""; }
   BatchShapes shapes() const { return engine_ ? engine_->shapes() : BatchShapes{}; }
 
   std::vector<Result<Audio>> process_batch(std::span<const BatchItem<Phonemes>> items,

@@ -100,6 +100,8 @@ class VoiceEngine {
 
   /// What decides the samples beside voice and input: "torchscript float32".
   virtual std::string numerics() const = 0;
+  /// What the user had better do; empty where all is well.
+  virtual std::string advice() const { return ""; }
 };
 
 using VoiceEngineFactory = std::function<Result<std::shared_ptr<VoiceEngine>>(

@@ -191,6 +191,7 @@ TEST_CASE("A GPU filters and converts audio to the same bits as the CPU") {
   const CudaModule* module = cuda_module();
   if (module == nullptr) return;
   const std::vector<Samples> rows = noise(kLengths);
+  std::uint32_t clipped = 0;
   for (const auto& [from, to] : {std::pair{16000U, 22050U},
                                  {22050U, 16000U},
                                  {24000U, 16000U},
@@ -205,7 +206,6 @@ TEST_CASE("A GPU filters and converts audio to the same bits as the CPU") {
       const Converter converter(*module, filter_of(from, to), pcm_16);
       const std::vector<Made> made = converter(rows);
       REQUIRE(made.size() == rows.size());
-      std::uint32_t clipped = 0;
       for (std::size_t i = 0; i < rows.size(); ++i) {
         CAPTURE(rows[i].size());
         const Made expected = converter.expected(rows[i]);
@@ -215,9 +215,9 @@ TEST_CASE("A GPU filters and converts audio to the same bits as the CPU") {
         CHECK(made[i].stats.not_finite == 0);
         clipped += made[i].stats.clipped;
       }
-      CHECK(clipped > 0);
     }
   }
+  CHECK(clipped > 0);
 }
 
 TEST_CASE("On a GPU audio is converted to the same bits alone, in any company, on another lane") {

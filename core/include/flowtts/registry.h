@@ -78,6 +78,8 @@ class AnyStage {
   virtual std::vector<Result<AnyPayload>> process_batch(std::span<const AnyBatchItem> batch,
                                                         DeviceContext& device) const;
   virtual bool runs_in_lane(DeviceId device) const;  ///< Of a map that has process_batch as well.
+  virtual std::string numerics() const;
+  virtual std::string advice() const;
   virtual BatchShapes shapes() const;
   virtual bool prepares() const;
   virtual std::vector<Result<AnyPrepared>> prepare_batch(std::span<const AnyBatchItem> batch,

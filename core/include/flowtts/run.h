@@ -50,6 +50,7 @@ struct DeviceReport {
   MemoryRecoveries recoveries;
   std::uint64_t ceiling = 0;   ///< Rows × longest length that a batch may still have; 0: any.
   std::uint64_t recycled = 0;  ///< How often the stage was loaded anew.
+  std::string numerics;        ///< What decides the results beside pipeline and input.
   std::string lost;            ///< Why the device was given up; empty where it was not.
 };
 

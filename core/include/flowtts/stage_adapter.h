@@ -273,6 +273,14 @@ class StageAdapter final : public AnyStage {
     if constexpr (detail::has_lane_form<T>()) return stage_.runs_in_lane(device);
     return false;
   }
+  std::string numerics() const override {
+    if constexpr (requires { stage_.numerics(); }) return stage_.numerics();
+    return AnyStage::numerics();
+  }
+  std::string advice() const override {
+    if constexpr (requires { stage_.advice(); }) return stage_.advice();
+    return AnyStage::advice();
+  }
   BatchShapes shapes() const override {
     if constexpr (requires { stage_.shapes(); }) return stage_.shapes();
     return AnyStage::shapes();

@@ -165,6 +165,11 @@ struct PreparedItem {
 /// and fills its batches up to DeviceContext::rows, which tells how many rows the shape has. Only
 /// where memory is short are they fewer than the class says: a half, a quarter and so on.
 ///
+/// What it has loaded, told in the log and in run.json:
+///
+///     std::string numerics() const;        // what decides its results beside pipeline and input
+///     std::string advice() const;          // what the user had better do; empty where all is well
+///
 /// Two halves. A stage that learns by a cheap first half how long an item really is may have
 ///
 ///     using Prepared = ...;                                      // stays on its device; movable

@@ -36,7 +36,8 @@ std::vector<NvmlGpu> four_cards() {
 std::string selected(std::string_view variable) {
   std::string text;
   int index = 0;
-  for (const DeviceInfo& gpu : select_visible(four_cards(), variable)) {
+  for (const NvmlGpu& seen : select_visible(four_cards(), variable)) {
+    const DeviceInfo& gpu = seen.info;
     CHECK(gpu.id == DeviceId{DeviceKind::kCuda, index++});
     text += gpu.name.substr(std::string_view("card GPU-").size(), 1);
     text += gpu.name.back();
