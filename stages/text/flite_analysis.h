@@ -21,7 +21,7 @@ namespace flowtts {
 /// flite's utterance.
 ///
 /// flite itself says how a token is read and how a word is pronounced, once for each of them as
-/// long as there is room (66 MiB in all). What combines them is done here on numbers: flite's
+/// long as there is room (67 MiB in all). What combines them is done here on numbers: flite's
 /// decision trees for parts of speech and phrases, the pauses, and the few rules between words.
 /// The trees for intonation are left out, since no token depends on them. The tokens are those of
 /// flite's own steps; a test holds the two against each other.
