@@ -29,6 +29,9 @@ struct VoiceConfig {
   std::size_t max_tokens = 0;         ///< The longest sentence that the model was made for; 0: any.
   std::string plan_method;            ///< Empty for a one-part module (`forward`).
   std::string render_method;
+  /// A Python file that exports the render part for `flowtts voice compile`, and is run by it
+  /// alone; empty where the voice cannot be compiled.
+  std::filesystem::path exporter;
   double min_seconds_per_character = 0;
   double max_seconds_per_character = 0;
   std::string hash;  ///< XXH3-128 over the voice file and the model file, 32 hex digits.

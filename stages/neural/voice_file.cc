@@ -36,6 +36,7 @@ struct VoiceFile {
   std::uint64_t max_tokens = 0;
   std::string plan;
   std::string render;
+  std::filesystem::path exporter;
 };
 
 std::vector<ParamInfo> top_level_params() {
@@ -94,6 +95,15 @@ std::vector<ParamInfo> parts_params() {
   return std::move(params.params);
 }
 
+std::vector<ParamInfo> compile_params() {
+  StageSpec params;
+  Spec<VoiceFile>(params)
+      .param("exporter", &VoiceFile::exporter,
+             "the Python file that exports the render part, relative to the voice file")
+      .required();
+  return std::move(params.params);
+}
+
 /// Reads one voice file; everything that is wrong with it ends in `diagnostics`.
 class VoiceReader {
  public:
@@ -120,7 +130,8 @@ class VoiceReader {
 
  private:
   void read_top_level() {
-    static const std::vector<std::string> kBlocks{"front_end", "limits", "parts", "gate"};
+    static const std::vector<std::string> kBlocks{"front_end", "limits", "parts", "gate",
+                                                  "compile"};
     read_params(root_, top_level_params(), &voice_, file_, "voice", diagnostics_, kBlocks);
     if (const yaml::Entry* entry = root_->find("flowtts_voice");
         entry && voice_.version != 0 && voice_.version != kFormatVersion) {
@@ -143,6 +154,10 @@ class VoiceReader {
     if (const yaml::Entry* parts = root_->find("parts")) {
       read_params(parts->value.get(), parts_params(), &voice_, parts->where, "voice 'parts'",
                   diagnostics_);
+    }
+    if (const yaml::Entry* compile = root_->find("compile")) {
+      read_params(compile->value.get(), compile_params(), &voice_, compile->where,
+                  "voice 'compile'", diagnostics_);
     }
   }
 
@@ -194,27 +209,39 @@ class VoiceReader {
       error(root_->find("parts"), "missing-key",
             "voice: 'hop' is required where the model has 'parts': samples a frame");
     }
-    std::error_code status;
-    if (const std::filesystem::path model = model_path();
-        !std::filesystem::is_regular_file(model, status)) {
-      diagnostics_.error(root_->find("model")->value->where, "missing-file",
-                         fmt::format("voice: 'model': there is no file {}", model.string()));
+    const yaml::Entry* compile = root_->find("compile");
+    if (compile && voice_.render.empty()) {
+      error(compile, "missing-key",
+            "voice: 'parts' is required where the voice has 'compile': only the render part is "
+            "compiled");
     }
+    check_file(root_->find("model"), "voice: 'model'", voice_.model);
+    if (!voice_.exporter.empty()) {
+      check_file(compile->value->find("exporter"), "voice 'compile': 'exporter'", voice_.exporter);
+    }
+  }
+
+  void check_file(const yaml::Entry* entry, std::string_view what,
+                  const std::filesystem::path& name) {
+    std::error_code status;
+    const std::filesystem::path file = beside_voice(name);
+    if (std::filesystem::is_regular_file(file, status)) return;
+    error(entry, "missing-file", fmt::format("{}: there is no file {}", what, file.string()));
   }
 
   void error(const yaml::Entry* entry, std::string code, std::string message) {
     diagnostics_.error(entry->value->where, std::move(code), std::move(message));
   }
 
-  std::filesystem::path model_path() const {
-    return (path_.parent_path() / voice_.model).lexically_normal();
+  std::filesystem::path beside_voice(const std::filesystem::path& name) const {
+    return (path_.parent_path() / name).lexically_normal();
   }
 
   VoiceConfig make_config() const {
     VoiceConfig config;
     config.name = voice_.name;
     config.format = voice_.format;
-    config.model = model_path();
+    config.model = beside_voice(voice_.model);
     config.sample_rate = voice_.sample_rate;
     config.hop = voice_.hop;
     config.languages = voice_.languages;
@@ -223,6 +250,7 @@ class VoiceReader {
     config.max_tokens = voice_.max_tokens;
     config.plan_method = voice_.plan;
     config.render_method = voice_.render;
+    if (!voice_.exporter.empty()) config.exporter = beside_voice(voice_.exporter);
     config.min_seconds_per_character = min_seconds_per_character_;
     config.max_seconds_per_character = max_seconds_per_character_;
     return config;

@@ -92,8 +92,20 @@ speakers: one
   CHECK(voice->hop == 0);
   CHECK(voice->max_tokens == 0);
   CHECK(voice->plan_method.empty());
+  CHECK(voice->exporter.empty());
   CHECK(voice->hash.empty());
   CHECK(voice->label() == "small");
+}
+
+TEST_CASE("A voice that can be compiled names the file that exports it") {
+  const TempFolder folder;
+  folder.write("plain.pt", "weights");
+  folder.write("export.py", "def export(): pass");
+  const auto voice = read_voice(
+      folder.write("v.yaml", with_line("precision: float32", "compile: {exporter: export.py}")),
+      false);
+  if (voice.is_error()) FAIL(voice.error().message);
+  CHECK(voice->exporter == folder.path() / "export.py");
 }
 
 TEST_CASE("The voice that FlowTTS comes with can be read") {
@@ -126,7 +138,7 @@ TEST_CASE(
        "DIR/v.yaml: error[missing-key]: voice: 'name' is required: what the voice is called\n"
        "DIR/v.yaml:2:1: error[unknown-key]: voice: unknown key 'nmae'; allowed is front_end, "
        "limits, "
-       "parts, gate, flowtts_voice, name, format, model, sample_rate, hop, languages, speakers or "
+       "parts, gate, compile, flowtts_voice, name, format, model, sample_rate, hop, languages, speakers or "
        "precision; did you mean 'name'?"},
       {with_line("flowtts_voice: 1", "flowtts_voice: 2"),
        "DIR/v.yaml:1:16: error[unknown-version]: voice: 'flowtts_voice': this is version 2; this "
@@ -180,6 +192,15 @@ TEST_CASE(
        "numbers, the shorter first: [0.035, 1.2]"},
       {with_line("gate: {seconds_per_character: [0.03, 1.5]}", "gate: 3"),
        "DIR/v.yaml:13:7: error[wrong-type]: voice 'gate': found '3', expected a map of parameters"},
+      {with_line("precision: float32", "compile: {exporter: gone.py}"),
+       "DIR/v.yaml:12:21: error[missing-file]: voice 'compile': 'exporter': there is no file "
+       "DIR/gone.py"},
+      {with_line("precision: float32", "compile: {}"),
+       "DIR/v.yaml:12:1: error[missing-key]: voice 'compile': 'exporter' is required: the Python "
+       "file that exports the render part, relative to the voice file"},
+      {with_line("parts: {plan: plan, render: render}", "compile: {exporter: plain.pt}"),
+       "DIR/v.yaml:11:10: error[missing-key]: voice: 'parts' is required where the voice has "
+       "'compile': only the render part is compiled"},
       {"- a\n- b\n",
        "DIR/v.yaml:1:1: error[wrong-type]: found a list, expected a map: a voice file begins with "
        "'flowtts_voice: 1'"},
