@@ -311,6 +311,7 @@ std::string join_lines(const Diagnostics& diagnostics) {
 Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash) {
   Diagnostics diagnostics;
   VoiceConfig config = VoiceReader(file, diagnostics).read();
+  config.file = file;
   if (diagnostics.has_errors()) return Error{"bad_voice", join_lines(diagnostics), false, true};
   if (!hash) return config;
   ContentHash content;

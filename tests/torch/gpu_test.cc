@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <random>
 #include <thread>
 
 #include <c10/core/CachingDeviceAllocator.h>
@@ -76,6 +78,61 @@ TEST_CASE("On a GPU a sentence has the same bits alone, in a batch, and on anoth
     CHECK(require_samples(elsewhere[i]) == require_samples(together[i + 10]));
   }
   CHECK(runtime->memory(kGpu).peak > 0);
+}
+
+TEST_CASE("On a GPU plans rendered in any company, of any length, give the same bits") {
+  if (no_gpu()) return;
+  const auto runtime = start_gpu();
+  const auto binding = runtime->bind(kGpu);
+  auto voice = flowtts::testing::default_voice();
+  flowtts::TorchscriptOptions options;
+  options.voice.compiled = "never";
+  SUBCASE("by the voice's own module") {}
+  SUBCASE("compiled") {
+    options.voice.compiled = "always";
+    voice = flowtts::read_voice(voice.file, /*hash=*/true).value();
+  }
+  const auto opened = flowtts::open_torchscript(voice, kGpu, options);
+  if (opened.is_error()) {
+    REQUIRE(opened.error().code == "voice_not_compiled");
+    MESSAGE("skipped: " << opened.error().message);
+    return;
+  }
+  const auto engine = *opened;
+  const Sentences sentences(400);
+  std::vector<flowtts::VoicePlanPtr> plans;
+  for (std::size_t begin = 0; begin < sentences.inputs.size(); begin += 50) {
+    const auto inputs = std::span(sentences.inputs).subspan(begin, 50);
+    for (const auto& plan : engine->plan(inputs, 64)) plans.push_back(plan.value());
+  }
+  std::mt19937 random(5);
+  std::map<std::size_t, Samples> first;
+  int compared = 0, different = 0;
+  float most = 0;
+  for (int batch = 0; batch < 200; ++batch) {
+    // Of neighbours in length, and of anything.
+    std::vector<std::size_t> places;
+    const std::size_t count = batch % 3 == 0 ? 1 + random() % 8 : 64;
+    for (std::size_t i = 0; i < count; ++i) places.push_back(random() % plans.size());
+    std::vector<const flowtts::VoicePlan*> chosen;
+    for (const std::size_t place : places) chosen.push_back(plans[place].get());
+    const auto rows = flowtts::testing::on_host(engine->render(chosen, 64));
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      const Samples samples = require_samples(rows[i]);
+      const auto [place, added] = first.emplace(places[i], samples);
+      if (added) continue;
+      ++compared;
+      REQUIRE(samples.size() == place->second.size());
+      if (samples == place->second) continue;
+      ++different;
+      for (std::size_t k = 0; k < samples.size(); ++k) {
+        most = std::max(most, std::abs(samples[k] - place->second[k]));
+      }
+    }
+  }
+  CAPTURE(compared);
+  CAPTURE(most);
+  CHECK(different == 0);
 }
 
 TEST_CASE("A GPU and a CPU speak the same words, a little apart in the last digits") {

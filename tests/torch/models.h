@@ -84,13 +84,10 @@ inline std::vector<std::int64_t> sentence_tokens(std::size_t count, std::uint32_
   return tokens;
 }
 
-/// What an engine speaks, brought to the host.
-/// \param rows of the batch's shape; 0: as many as there are inputs.
-inline std::vector<Result<std::vector<float>>> speak(VoiceEngine& engine,
-                                                     std::span<const VoiceInput> inputs,
-                                                     std::size_t rows = 0) {
+/// What an engine made, brought to the host.
+inline std::vector<Result<std::vector<float>>> on_host(std::vector<Result<VoiceSound>> sounds) {
   std::vector<Result<std::vector<float>>> samples;
-  for (auto& sound : engine.speak(inputs, rows)) {
+  for (auto& sound : sounds) {
     if (!sound.ok()) {
       samples.emplace_back(sound.error());
     } else if (sound->on_device) {
@@ -103,6 +100,14 @@ inline std::vector<Result<std::vector<float>>> speak(VoiceEngine& engine,
     }
   }
   return samples;
+}
+
+/// What an engine speaks.
+/// \param rows of the batch's shape; 0: as many as there are inputs.
+inline std::vector<Result<std::vector<float>>> speak(VoiceEngine& engine,
+                                                     std::span<const VoiceInput> inputs,
+                                                     std::size_t rows = 0) {
+  return on_host(engine.speak(inputs, rows));
 }
 
 /// The runtime "torch" bound to this thread.

@@ -14,6 +14,9 @@ inline constexpr std::int64_t kFrameStep = 8;
 /// rounded otherwise.
 inline constexpr std::size_t kMostTorchscriptCells = 32'768;
 
+/// The same of a compiled render part, which has no such kernels: as much as brings speed.
+inline constexpr std::size_t kMostCompiledCells = 65'536;
+
 /// The shapes of a batch by tokens: the rows that the pipeline asks for.
 BatchShapes token_shapes(const DeviceShare& share);
 

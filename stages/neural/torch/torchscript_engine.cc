@@ -9,6 +9,7 @@
 #include <c10/util/StringUtil.h>
 #include <torch/script.h>
 
+#include "stages/neural/torch/compiled_render.h"
 #include "stages/neural/torch/device_audio.h"
 #include "stages/neural/torch/failure.h"
 #include "stages/neural/torch/guarded.h"
@@ -69,7 +70,8 @@ class TorchscriptEngine final : public VoiceEngine {
         render_name_(voice.render_method),
         takes_seed_(has_seed(first_)),
         hop_(voice.hop),
-        longest_samples_(kLongestSeconds * voice.sample_rate),
+        sample_rate_(voice.sample_rate),
+        longest_samples_(kLongestSeconds * sample_rate_),
         batched_(batched),
         share_(share) {
     if (render_name_.empty()) return;
@@ -83,12 +85,29 @@ class TorchscriptEngine final : public VoiceEngine {
   std::size_t max_batch() const override { return batched_ ? share_.max_items : 1; }
   BatchShapes shapes() const override { return shapes_; }
   BatchShapes render_shapes() const override { return render_shapes_; }
-  std::string numerics() const override { return "torchscript float32"; }
+  std::string numerics() const override {
+    return compiled_.renderer ? compiled_.numerics : "torchscript float32";
+  }
+  std::string advice() const override { return compiled_.advice; }
+
+  /// Before the first call: renders with what has been compiled, if anything has.
+  void render_with(CompiledRender compiled) {
+    compiled_ = std::move(compiled);
+    if (!compiled_.renderer) return;
+    render_ = [renderer = compiled_.renderer](std::vector<at::Tensor> inputs) -> Result<c10::IValue> {
+      Result<at::Tensor> audio = renderer->run(std::move(inputs));
+      if (!audio.ok()) return audio.error();
+      return c10::IValue(*std::move(audio));
+    };
+    longest_samples_ = std::min(longest_samples_, kMostCompiledFrames * hop_);
+  }
 
   /// Finds the shapes that batches have on a GPU.
   void choose_shapes() {
     shapes_ = token_shapes(share_);
-    if (plans()) render_shapes_ = flowtts::render_shapes(share_, kMostTorchscriptCells);
+    if (!plans()) return;
+    render_shapes_ = flowtts::render_shapes(
+        share_, compiled_.renderer ? kMostCompiledCells : kMostTorchscriptCells);
   }
 
   std::vector<Result<VoiceSound>> speak(std::span<const VoiceInput> batch,
@@ -307,7 +326,7 @@ class TorchscriptEngine final : public VoiceEngine {
     }
     return {"audio_too_long",
             c10::str("the model says that the sentence has ", samples, " samples; the most is ",
-                     longest_samples_, ", ", kLongestSeconds, " s")};
+                     longest_samples_, ", ", longest_samples_ / sample_rate_, " s")};
   }
 
   static bool has_seed(const torch::jit::Method& method) {
@@ -322,9 +341,11 @@ class TorchscriptEngine final : public VoiceEngine {
   Render render_;  ///< Null for a module in one part.
   const bool takes_seed_;
   const std::int64_t hop_;
-  const std::int64_t longest_samples_;
+  const std::int64_t sample_rate_;
+  std::int64_t longest_samples_;
   const bool batched_;
   const DeviceShare share_;
+  CompiledRender compiled_;
   BatchShapes shapes_;
   BatchShapes render_shapes_;
 };
@@ -357,6 +378,9 @@ Result<std::shared_ptr<VoiceEngine>> open_torchscript(const VoiceConfig& voice, 
     auto engine = std::make_shared<TorchscriptEngine>(voice, where, std::move(module),
                                                       options.batched.value_or(where.is_cuda()),
                                                       options.voice.share);
+    auto compiled = open_compiled_render(voice, device, options.voice);
+    if (!compiled.ok()) return compiled.error();
+    engine->render_with(*std::move(compiled));
     if (where.is_cuda()) engine->choose_shapes();
     return std::shared_ptr<VoiceEngine>(std::move(engine));
   } catch (const c10::Error& error) {
