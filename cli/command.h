@@ -30,6 +30,7 @@ extern const Command kStagesCommand;
 extern const Command kDescribeCommand;
 extern const Command kDevicesCommand;
 extern const Command kSchemaCommand;
+extern const Command kVoiceCommand;
 extern const Command kVersionCommand;
 
 const std::vector<Command>& commands();

@@ -127,7 +127,7 @@ int flush_output(int status) {
 const std::vector<Command>& commands() {
   static const std::vector<Command> kCommands{kRunCommand,      kCheckCommand,   kStagesCommand,
                                               kDescribeCommand, kDevicesCommand, kSchemaCommand,
-                                              kVersionCommand};
+                                              kVoiceCommand,    kVersionCommand};
   return kCommands;
 }
 

@@ -41,6 +41,12 @@ void Options::flag(std::string name, bool& value, std::string doc) {
   options_.push_back({std::move(name), std::move(doc)});
 }
 
+void Options::value(std::string name, std::string value_name, std::string& value, std::string doc) {
+  parser_->app.add_option(name, value)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  names_.push_back(name);
+  options_.push_back({name + " " + value_name, std::move(doc)});
+}
+
 void Options::list(std::string name, std::string value_name, std::vector<std::string>& values,
                    std::string doc) {
   parser_->app.add_option(name, values)

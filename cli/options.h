@@ -25,6 +25,8 @@ class Options {
   /// The next argument that is no option. \param required without it the command line is refused.
   void argument(std::string name, std::string& value, bool required, std::string doc);
   void flag(std::string name, bool& value, std::string doc);
+  /// Takes one value; given more than once, the last counts.
+  void value(std::string name, std::string value_name, std::string& value, std::string doc);
   /// May be given more than once; each takes one value.
   void list(std::string name, std::string value_name, std::vector<std::string>& values,
             std::string doc);

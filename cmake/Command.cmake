@@ -6,7 +6,14 @@ if(flowtts_cli_sources)
   add_library(flowtts_cli OBJECT ${flowtts_cli_sources})
   target_link_libraries(flowtts_cli PUBLIC flowtts_build flowtts::flowtts fmt::fmt CLI11::CLI11)
   flowtts_precompile(flowtts_cli <fmt/format.h>)
+  # Relative, so that a moved folder still finds its own files.
+  file(RELATIVE_PATH flowtts_data_dir "/prefix/${CMAKE_INSTALL_BINDIR}"
+       "/prefix/${CMAKE_INSTALL_DATADIR}/flowtts")
+  target_compile_definitions(flowtts_cli PRIVATE FLOWTTS_DATA_DIR="${flowtts_data_dir}")
 endif()
+# What the command needs beside it lies in the build folder as it does in an installation.
+configure_file("${PROJECT_SOURCE_DIR}/voices/compile.py"
+               "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_DATADIR}/flowtts/voices/compile.py" COPYONLY)
 
 # flowtts_add_command(<name> [<source>...])
 # Makes the command <name>: all that `flowtts` can do, with the stages in the given sources compiled

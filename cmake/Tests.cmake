@@ -5,6 +5,10 @@ set(flowtts_test_environment
   "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp"
   "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp:print_suppressions=0")
 
+if(TARGET flowtts_command)
+  list(APPEND flowtts_test_environment "FLOWTTS=$<TARGET_FILE:flowtts_command>")
+endif()
+
 set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/main.cc" PROPERTIES
                             SKIP_PRECOMPILE_HEADERS ON)
 
@@ -13,6 +17,9 @@ function(flowtts_add_doctests name label)
   add_executable(${name} "${PROJECT_SOURCE_DIR}/tests/main.cc" ${ARGN})
   target_link_libraries(${name} PRIVATE
     flowtts_build flowtts::flowtts flowtts_dependencies flowtts::doctest)
+  if(TARGET flowtts_command)
+    add_dependencies(${name} flowtts_command)  # which some tests run
+  endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
   foreach(source IN LISTS ARGN)
     cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${PROJECT_SOURCE_DIR}" OUTPUT_VARIABLE path)
@@ -58,6 +65,6 @@ if(TARGET flowtts_command)
       COMMAND bash -euc "rm -rf \"$SCRATCH\"; mkdir -p \"$SCRATCH\"; cd \"$SCRATCH\"; exec bash -euo pipefail \"$0\""
               "${script}")
     set_tests_properties("cli/${entry}" PROPERTIES LABELS cli TIMEOUT 600
-      ENVIRONMENT "${flowtts_test_environment};FLOWTTS=$<TARGET_FILE:flowtts_command>;SOURCE_DIR=${PROJECT_SOURCE_DIR};BUILD_DIR=${PROJECT_BINARY_DIR};SCRATCH=${scratch}")
+      ENVIRONMENT "${flowtts_test_environment};SOURCE_DIR=${PROJECT_SOURCE_DIR};BUILD_DIR=${PROJECT_BINARY_DIR};SCRATCH=${scratch}")
   endforeach()
 endif()

@@ -12,6 +12,7 @@ has_tool() {
 }
 
 find_missing_packages() {
+  missing_packages=()
   [[ ${FLOWTTS_PACKAGES-} != skip ]] || return 0
   local package tool installed=''
   if is_debian; then

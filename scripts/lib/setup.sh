@@ -25,6 +25,17 @@ set_up() {
   fi
 }
 
+# Installs what `flowtts voice compile` needs, where FlowTTS runs with a LibTorch that it has fetched.
+set_up_to_compile() {
+  with_compile=yes
+  find_missing_wheels
+  ((${#missing_wheels[@]} > 0)) || return 0
+  take_lock
+  step_number=0
+  set_up 0
+  release_lock
+}
+
 # set_up_and_build PRESET CPU_SECONDS: the latter is what compiling all of it takes.
 set_up_and_build() {
   local expected='what has changed'
@@ -39,6 +50,7 @@ set_up_and_build() {
 # run_tests PRESET CPU_SECONDS [CTEST_ARGUMENT...]
 run_tests() {
   local preset=$1 run=()
+  ! has_gpu || with_compile=yes  # The tests that compile a voice need CUDA's libraries as well.
   take_lock
   set_up_and_build "$preset" "$2"
   shift 2

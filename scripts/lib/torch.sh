@@ -1,6 +1,7 @@
 # LibTorch: the wheels of scripts/requirements-*.txt in $deps/site-packages, beside one another as
 # their libraries' run paths want it. A wheel is there when its dist-info folder is: that is unpacked
-# last.
+# last. With $with_compile set, what compiling voices needs is among them, which is Python.
+with_compile=
 deps=${FLOWTTS_DEPS_DIR:-$root/.deps}
 [[ $deps == /* ]] || deps=$PWD/$deps
 site=$deps/site-packages
@@ -18,7 +19,11 @@ has_gpu() {
 # The folder that the program is built with.
 torch_dir() { printf '%s\n' "${FLOWTTS_TORCH_DIR:-$site/torch}"; }
 
+# Whether CUDA's libraries are among them: torch's Python half is linked against all of them.
+wants_cuda() { [[ -n $with_compile ]] || has_gpu; }
+
 find_missing_wheels() {
+  missing_wheels=()
   if [[ -n ${FLOWTTS_TORCH_DIR-} ]]; then
     [[ -e $FLOWTTS_TORCH_DIR/lib/libtorch_cpu.so ]] ||
       die "FLOWTTS_TORCH_DIR is $FLOWTTS_TORCH_DIR, which has no lib/libtorch_cpu.so. It is the folder
@@ -26,14 +31,24 @@ find_missing_wheels() {
     return 0
   fi
   local lists=("$root/scripts/requirements-cpu.txt") requirement name
-  ! has_gpu || lists+=("$root/scripts/requirements-cuda.txt")
+  ! wants_cuda || lists+=("$root/scripts/requirements-cuda.txt")
+  if [[ -n $with_compile ]]; then
+    lists+=("$root/scripts/requirements-compile.txt")
+    ! has_gpu || lists+=("$root/scripts/requirements-compile-cuda.txt")
+  fi
   while read -r requirement; do
     [[ $requirement == *==* && $requirement != '#'* ]] || continue
     name=${requirement%% *}
     name=${name//-/_}
-    [[ -e $site/${name/==/-}.dist-info ]] || missing_wheels+=("$requirement")
+    has_wheel "${name/==/-}" || missing_wheels+=("$requirement")
   done < <(cat -- "${lists[@]}")
   ((${#missing_wheels[@]} == 0)) || check_room_for_wheels
+}
+
+# has_wheel NAME-VERSION. Where torch is missing all is: unpacking it begins with an empty folder.
+has_wheel() {
+  [[ "${missing_wheels[*]-}" != torch==* && -e $site/$1.dist-info ]] || return 1
+  [[ $1 != torch-* || -z $with_compile || -e $site/torch/__init__.py ]]
 }
 
 check_room_for_wheels() {
@@ -44,14 +59,16 @@ check_room_for_wheels() {
   esac
   mkdir -p "$deps" || die "cannot write to $deps, where LibTorch is kept; FLOWTTS_DEPS_DIR moves it."
   local needed=2 free
-  ! has_gpu || needed=7
+  ! wants_cuda || needed=7
   free=$(($(df -Pk -- "$deps" | awk 'NR == 2 {print $4}') / 1048576))
   ((free >= needed)) || die "$deps has $free GB free, and LibTorch needs $needed GB while it is
   unpacked. FLOWTTS_DEPS_DIR moves it to another disk."
 }
 
 wheels_expectation() {
-  if [[ "${missing_wheels[*]}" != *nvidia-cublas* ]]; then
+  if [[ "${missing_wheels[*]}" != *torch==* && "${missing_wheels[*]}" != *nvidia-cublas* ]]; then
+    printf 'up to 200 MB to fetch, 700 MB on disk'
+  elif [[ "${missing_wheels[*]}" != *nvidia-cublas* ]]; then
     printf '545 MB to fetch, 1.1 GB on disk'
   elif [[ "${missing_wheels[*]}" == torch==* ]]; then
     printf '2.5 GB to fetch, 3.7 GB on disk'
@@ -78,10 +95,19 @@ run_pip() {
     "$(find_python)" -m pip "$@"
 }
 
+# The version of Python that torch is fetched for: the machine's own, where there is one for it.
+wheel_python() {
+  local version
+  version=$("$(find_python)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  [[ $version =~ ^3\.1[0-4]$ ]] || version=3.11
+  printf '%s\n' "$version"
+}
+
 # One by one, so that what an interrupted call had fetched whole is not fetched again. The platform
-# is named because the wheels are chosen for it, not for the machine's Python.
+# is named because the wheels are chosen for it, not for what the machine's pip takes it for.
 fetch_wheels() {
-  local machine minor requirement platforms=()
+  local machine minor requirement python platforms=()
+  python=$(wheel_python)
   machine=$(uname -m)
   for minor in {17..28}; do
     platforms+=(--platform "manylinux_2_${minor}_$machine")
@@ -90,7 +116,7 @@ fetch_wheels() {
   for requirement in "${missing_wheels[@]}"; do
     printf '%s\n' "$requirement" >"$deps/wheels/requirement.txt"
     run_pip download --require-hashes --no-deps --only-binary=:all: --progress-bar=off \
-      --python-version=3.11 --platform "manylinux2014_$machine" "${platforms[@]}" \
+      --python-version="$python" --platform "manylinux2014_$machine" "${platforms[@]}" \
       --dest "$deps/wheels" -r "$deps/wheels/requirement.txt"
   done
 }

@@ -1,4 +1,4 @@
-"""unpack_wheels.py FOLDER WHEEL...: unpacks what C++ needs of wheels that pip has fetched and verified.
+"""unpack_wheels.py FOLDER WHEEL...: unpacks wheels that pip has fetched and verified.
 
 A file has its name only when it is whole, and a wheel's dist-info folder, which says that the wheel
 is there, comes last: an interrupted call leaves nothing behind that looks finished.
@@ -11,12 +11,12 @@ import shutil
 import sys
 import zipfile
 
-# Of torch's own files those that are compiled and linked against; all of the CUDA libraries.
-NEEDED = re.compile(r"torch/(lib|include|share)/|torch/version\.py$|nvidia/|[^/]+\.dist-info/")
+# What belongs outside the folder of packages: commands, manual pages.
+ELSEWHERE = re.compile(r"[^/]+\.data/")
 
 
 def is_needed(name):
-    return NEEDED.match(name) and not name.endswith("/")
+    return not ELSEWHERE.match(name) and not name.endswith("/")
 
 
 def unpack_file(archive, name, folder):
@@ -26,6 +26,8 @@ def unpack_file(archive, name, folder):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with archive.open(name) as source, open(path + ".part", "wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
+    if archive.getinfo(name).external_attr >> 16 & 0o111:  # the mode, as Unix zips have it
+        os.chmod(path + ".part", 0o755)
     os.replace(path + ".part", path)
 
 

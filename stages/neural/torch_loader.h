@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +18,8 @@ struct TorchModule {
   std::string version;  ///< Of the FlowTTS that it was built with.
   DeviceRuntimeFactory make_runtime;
   VoiceEngineFactory open_torchscript;
+  std::string torch_version;           ///< "2.11.0", of the headers that it was compiled with.
+  std::filesystem::path torch_folder;  ///< The `torch` package or archive that it has loaded.
 };
 
 /// Called by the module's static initialiser, or by those of a program that the module's objects
