@@ -168,7 +168,8 @@ def run_exporter(torch, arguments):
     if not isinstance(module, torch.nn.Module):
         raise Refused(f"{arguments.exporter}: export returned {type(module).__name__} where a "
                       f"torch.nn.Module is expected", 2)
-    return module.eval().requires_grad_(False), tuple(inputs), shapes
+    # Compiled code takes the strides of these for granted; FlowTTS gives it contiguous tensors.
+    return module.eval().requires_grad_(False), tuple(x.contiguous() for x in inputs), shapes
 
 
 def spectrum(torch, audio):

@@ -26,13 +26,14 @@ namespace {
 
 constexpr const char* kModel = R"(
 def plan(self, tokens, token_lengths, speaker, speed):
-    h = torch.sin(tokens.to(torch.float)).unsqueeze(1)
+    x = tokens.to(torch.float)
+    h = torch.stack([torch.sin(x), torch.cos(x)], 1)
     durations = torch.ones_like(h[:, 0])
     return h, durations, token_lengths
 
 def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     n = torch.arange(10 * frames.size(0), device=h.device)
-    level = h.sum([1, 2]) / token_lengths + 0.1 * speaker
+    level = (h[:, 0] - 2 * h[:, 1]).sum(1) / token_lengths + 0.1 * speaker
     inside = n.unsqueeze(0) < (10 * frame_lengths).unsqueeze(1)
     return level.unsqueeze(1) * torch.cos(0.3 * n) * inside
 )";
@@ -43,14 +44,16 @@ import torch
 class Render(torch.nn.Module):
     def forward(self, h, durations, token_lengths, speaker, frame_lengths, frames):
         n = torch.arange(10 * frames.shape[0], device=h.device)
-        level = h.sum([1, 2]) / token_lengths + 0.1 * speaker
+        level = (h[:, 0] - 2 * h[:, 1]).sum(1) / token_lengths + 0.1 * speaker
         inside = n.unsqueeze(0) < (10 * frame_lengths).unsqueeze(1)
         return level.unsqueeze(1) * torch.cos(0.3 * n) * inside + OFFSET
 
 def export(model_path, precision, device):
     batch, tokens, frames = (torch.export.Dim(name, min=4, max=1000) for name in "btf")
     lengths = torch.tensor([7, 3, 9, 1, 5, 6], device=device)
-    inputs = (torch.rand(6, 1, 9, device=device), torch.ones(6, 9, device=device), lengths,
+    # Not contiguous, which must not become a property of the package.
+    h = torch.rand(6, 9, 2, device=device).transpose(1, 2)
+    inputs = (h, torch.ones(6, 9, device=device), lengths,
               lengths * 0, lengths, torch.zeros(9, device=device))
     return Render(), inputs, ({0: batch, 2: tokens}, {0: batch, 1: tokens}, {0: batch}, {0: batch},
                               {0: batch}, {0: frames})
@@ -129,7 +132,7 @@ bool cannot_compile() {
 
 std::vector<at::Tensor> make_inputs(std::int64_t rows, std::int64_t tokens, std::int64_t frames) {
   const at::Tensor lengths = at::arange(rows, at::kLong).remainder(tokens) + 1;
-  return {at::sin(at::arange(rows * tokens, at::kFloat)).view({rows, 1, tokens}),
+  return {at::sin(at::arange(rows * 2 * tokens, at::kFloat)).view({rows, 2, tokens}),
           at::ones({rows, tokens}),
           lengths,
           at::arange(rows, at::kLong).remainder(2),
@@ -202,7 +205,7 @@ TEST_CASE("A voice that the command has compiled sounds as the voice itself") {
   }
   {
     INFO("and wrong inputs are an error, not an end");
-    const auto audio = (*renderer)->run({at::ones({2, 1, 5})});
+    const auto audio = (*renderer)->run({at::ones({2, 2, 5})});
     REQUIRE(audio.is_error());
     CHECK(audio.error().code == "model_failed");
     CHECK_FALSE(audio.error().fatal);
