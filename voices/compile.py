@@ -148,10 +148,13 @@ def open_device(torch, name, card):
 def load_exporter(path):
     spec = importlib.util.spec_from_file_location("voice_exporter", path)
     exporter = importlib.util.module_from_spec(spec)
+    sys.dont_write_bytecode = True  # the voice's folder stays as it is
     try:
         spec.loader.exec_module(exporter)
     except Exception as error:
         raise Refused(f"{path}: {type(error).__name__}: {error}", 2) from error
+    finally:
+        sys.dont_write_bytecode = False
     if not callable(getattr(exporter, "export", None)):
         raise Refused(f"{path}: there is no function export(model_path, precision, device)", 2)
     return exporter
