@@ -203,7 +203,7 @@ def compare(torch, module, inputs, arguments):
     return largest, spectral
 
 
-def compile_package(torch, module, inputs, shapes, path):
+def compile_package(torch, module, inputs, shapes, path, device):
     import torch._inductor
     from torch._inductor import cpu_vec_isa
     # Asked now, and remembered: the library that it tries out must be linked against LibTorch.
@@ -219,6 +219,12 @@ def compile_package(torch, module, inputs, shapes, path):
         "aot_inductor.precompile_headers": False,
         "cpp_cache_precompile_headers": False,
     }
+    if device.startswith("cuda"):
+        # One kernel for a matrix product, whatever the number of rows, so that a sentence has the
+        # same bits in every batch; cuBLAS takes another one, with other roundings, as rows grow.
+        # Which one is tried out here, which takes most of the time.
+        options["max_autotune_gemm"] = True
+        options["max_autotune_gemm_backends"] = "TRITON"
     torch._inductor.aoti_compile_and_package(program, package_path=path, inductor_configs=options)
     if not os.path.exists(path):
         raise Refused("torch has compiled without an error, and there is no package")
@@ -290,10 +296,10 @@ def make(arguments, work):
     with torch.no_grad():
         module, inputs, shapes = run_exporter(torch, arguments)
         largest, spectral = compare(torch, module, inputs, arguments)
-        say("compiling, which takes one to three minutes")
+        say("compiling, which takes one to five minutes")
         package = os.path.join(work, "render.pt2")
         try:
-            compile_package(torch, module, inputs, shapes, package)
+            compile_package(torch, module, inputs, shapes, package, arguments.device)
         except Refused:
             raise
         except Exception as error:

@@ -1,4 +1,6 @@
 #include <flowtts/run.h>
+#include <cstdio>
+#include <cstdlib>
 
 #include <memory>
 
@@ -29,6 +31,15 @@ void print_report(const Pipeline& pipeline, const RunReport& report, const Argum
   }
 }
 
+bool lost_a_device(const RunReport& report) {
+  for (const StageReport& stage : report.stages) {
+    for (const DeviceReport& device : stage.devices) {
+      if (!device.lost.empty()) return true;
+    }
+  }
+  return false;
+}
+
 int run_pipeline(const Arguments& arguments) {
   RunView view(RunView::mode_for(Terminal(stderr), arguments.quiet));
   const RunView::Mode mode = RunView::mode_for(Terminal(stderr), arguments.quiet);
@@ -55,7 +66,13 @@ int run_pipeline(const Arguments& arguments) {
   }
   print_report(*pipeline, report, arguments);
   const bool interrupted = report.status == RunStatus::kInterrupted;
-  return interrupted ? 128 + signals.first() : static_cast<int>(report.status);
+  const int status = interrupted ? 128 + signals.first() : static_cast<int>(report.status);
+  if (lost_a_device(report)) {
+    // Everything is written and told. What libraries do with a lost device as they go could hang.
+    std::fflush(nullptr);
+    std::_Exit(status);
+  }
+  return status;
 }
 
 std::function<int()> prepare(Options& options) {

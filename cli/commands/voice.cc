@@ -199,7 +199,7 @@ std::function<int()> prepare(Options& options) {
 const Command kVoiceCommand{
     "voice", "compile VOICE [--precision NAME] [--device NAME] [--force]",
     "Compile a voice for the GPU or CPU at hand.",
-    R"(Makes machine code of the voice's render part with AOTInductor, which takes one to three minutes,
+    R"(Makes machine code of the voice's render part with AOTInductor, which takes one to five minutes,
 and keeps it in $FLOWTTS_CACHE_DIR, $XDG_CACHE_HOME/flowtts or ~/.cache/flowtts, by the voice's
 content, the card's model, the version of torch, and the precision. A voice is compiled once for
 all cards of one model.

@@ -247,9 +247,13 @@ void PipelineCompiler::estimate_growth(const std::vector<std::size_t>& order) {
     for (const std::size_t follower : stage.followers) {
       const PipelineStage& next = pipeline_.stages_[follower];
       const double growth = next.out ? next.stage->growth() : 0;  // a sink makes nothing
-      // While a stage works, what it takes and what it makes are there at once.
-      most +=
-          next.in_reader ? next.growth_after : std::max(1.0 + growth, growth * next.growth_after);
+      if (next.in_reader) {
+        most += next.growth_after;
+      } else if (next.in_lane) {  // what it takes never comes to the host
+        most += growth * next.growth_after;
+      } else {  // while a stage works, what it takes and what it makes are there at once
+        most += std::max(1.0 + growth, growth * next.growth_after);
+      }
     }
     stage.growth_after = std::max(1.0, most);
   }

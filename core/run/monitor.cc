@@ -31,6 +31,7 @@ void Monitor::finish() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
   thread_.join();
+  look_for_lost_devices();
   report_progress();
 }
 
@@ -43,6 +44,7 @@ void Monitor::watch() {
     if (seconds_since(last_activity_) >= kActivityEvery) {
       last_activity_ = Clock::now();
       activity_.sample();
+      look_for_lost_devices();
     }
     if (seconds_since(last_progress_) >= options_.progress_every_s) {
       last_progress_ = Clock::now();
@@ -73,6 +75,20 @@ void Monitor::look_for_stop() {
   }
   if (!interrupted_ || state_.cancelled()) return;
   if (seconds_since(interrupted_at_) >= state_.settings().drain_s) state_.cancel();
+}
+
+void Monitor::look_for_lost_devices() {
+  if (!executor_) return;
+  std::size_t number = 0;
+  for (const PipelineStage& stage : state_.pipeline().stages()) {
+    if (stage.type->kind != StageKind::kDevice) continue;
+    for (const DeviceUse& use : executor_->use(number++)) {
+      if (use.lost.empty() || !lost_.insert(use.device.id).second) continue;
+      state_.message(MessageLevel::kError,
+                     fmt::format("stage '{}': {} is lost, its work goes to the other devices: {}",
+                                 stage.id, use.device.id.text(), use.lost));
+    }
+  }
 }
 
 std::optional<StageStats::Oldest> Monitor::oldest_work(std::size_t stage) const {

@@ -31,6 +31,7 @@ class Monitor {
   void report_progress();
   void look_for_stalls();
   void look_for_stop();
+  void look_for_lost_devices();
   /// What a stage's oldest work is; for a device stage, what is on a lane.
   std::optional<StageStats::Oldest> oldest_work(std::size_t stage) const;
   std::string edges_of(std::size_t stage) const;
@@ -41,6 +42,7 @@ class Monitor {
   GpuActivity activity_;
   Clock::time_point last_activity_;
   std::set<std::size_t> stalled_;
+  std::set<DeviceId> lost_;
   bool interrupted_ = false;
   Clock::time_point interrupted_at_;
   Clock::time_point last_progress_;

@@ -7,8 +7,8 @@
 #include <flowtts/payloads.h>
 #include <flowtts/stage.h>
 
-#include "stages/audio/pcm16.h"
 #include "stages/audio/audio_lane.h"
+#include "stages/audio/pcm16.h"
 #include "stages/audio/resampler.h"
 
 namespace flowtts {
@@ -23,7 +23,8 @@ struct Resample final : Map<Audio, Audio> {
     spec.name("resample")
         .summary("Gives audio another sample rate.")
         .doc(
-            "Each piece as a whole: its start does not move, and its length is that of the original "
+            "Each piece as a whole: its start does not move, and its length is that of the "
+            "original "
             "to the nearest sample. Audio that has the rate already keeps its samples. Directly "
             "behind a stage on GPUs it works there, before the audio comes to the host, with a "
             "polyphase filter of 110 dB whose results differ from libsoxr's in the last digits; "
@@ -43,7 +44,8 @@ struct Resample final : Map<Audio, Audio> {
         .one_of({"float", "pcm_16"});
   }
 
-  double growth() const { return std::max(1.0, rate / 16'000.0); }
+  /// From floats at the usual rate of voices.
+  double growth() const { return rate / 16'000.0 * (encoding == "pcm_16" ? 0.5 : 1.0); }
 
   Result<Audio> process(Audio audio, const Item&) const {
     if (audio.sample_rate == 0) return Error{"no_sample_rate", "the audio has no sample rate"};

@@ -60,8 +60,9 @@ struct WriteAudio final : Map<Audio, AudioFile> {
     if (!wrong.empty()) checker.error("folder", fmt::format("'{}' {}", folder, wrong));
   }
 
-  // A file and what it was made of are gone once it is written.
-  double growth() const { return 1; }
+  // A file and what it was made of are gone once it is written; a 16-bit WAV file is never made as
+  // a whole.
+  double growth() const { return format == "wav" && subtype == "pcm_16" ? 0.1 : 1; }
 
   std::optional<Error> open(const RunContext& context) {
     if (context.output.empty()) {

@@ -1,6 +1,6 @@
 #include <flowtts/stage.h>
 
-#include <cmath>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -94,13 +94,15 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     return std::nullopt;
   }
 
-  /// The gate's bounds are those of one long word and of one letter; between them, in the geometric
-  /// mean, lies more than prose takes.
+  /// The gate's lower bound is that of the quickest long word: prose takes up to twice, a record as
+  /// a whole hardly ever three times as long.
   double growth() const {
+    constexpr double kLongerThanQuickest = 3;
     const Result<VoiceConfig> config = read_voice(voice, /*hash=*/false);
     if (!config.ok() || config->max_seconds_per_character <= 0) return 1000;
-    const double seconds =
-        std::sqrt(config->min_seconds_per_character * config->max_seconds_per_character) / speed;
+    const double seconds = std::min(config->max_seconds_per_character,
+                                    kLongerThanQuickest * config->min_seconds_per_character) /
+                           speed;
     return seconds * config->sample_rate * sizeof(float) / kBytesPerCharacter;
   }
 

@@ -40,25 +40,25 @@ Result<CompiledRender> open_compiled_render(const VoiceConfig& voice, DeviceId d
   }
   CompiledRender render;
   if (found) {
-    auto renderer = AotiRenderer::open(found->package, device,
-                                       static_cast<std::size_t>(options.share.lanes));
+    auto renderer =
+        AotiRenderer::open(found->package, device, static_cast<std::size_t>(options.share.lanes));
     if (!renderer.ok()) return renderer.error();
     render.renderer = *std::move(renderer);
-    render.numerics = c10::str("compiled ", found->key.precision, " (", card, ", LibTorch ",
-                               TORCH_VERSION, ")");
+    render.precision = found->key.precision;
+    render.numerics =
+        c10::str("compiled ", found->key.precision, " (", card, ", LibTorch ", TORCH_VERSION, ")");
     return render;
   }
   if (wanted) {
-    const std::string in =
-        options.precision == "auto" ? std::string() : " in " + options.precision;
-    return Error{"voice_not_compiled",
-                 voice.exporter.empty()
-                     ? c10::str("voice '", voice.name, "' cannot be had", in,
-                                ": it names no exporter to be compiled with (compile.exporter)")
-                     : c10::str("voice '", voice.name, "' is not compiled for ", card, in,
-                                " with LibTorch ", TORCH_VERSION, ": run `",
-                                command(voice, options.precision), "`"),
-                 false, true};
+    const std::string in = options.precision == "auto" ? std::string() : " in " + options.precision;
+    return Error{
+        "voice_not_compiled",
+        voice.exporter.empty()
+            ? c10::str("voice '", voice.name, "' cannot be had", in,
+                       ": it names no exporter to be compiled with (compile.exporter)")
+            : c10::str("voice '", voice.name, "' is not compiled for ", card, in, " with LibTorch ",
+                       TORCH_VERSION, ": run `", command(voice, options.precision), "`"),
+        false, true};
   }
   if (options.compiled == "auto" && !voice.exporter.empty()) {
     render.advice = c10::str("voice '", voice.name, "' is not compiled for ", card,

@@ -17,6 +17,7 @@ inline constexpr std::int64_t kMostCompiledFrames = 6000;
 /// What takes the place of a voice's `render`, if anything does.
 struct CompiledRender {
   std::shared_ptr<AotiRenderer> renderer;  ///< Null: the voice's own method renders.
+  std::string precision{};                 ///< Of the renderer; empty where there is none.
   std::string numerics;                    ///< As VoiceEngine's; empty where there is no renderer.
   std::string advice;
 };

@@ -9,13 +9,10 @@ namespace flowtts {
 
 inline constexpr std::int64_t kFrameStep = 8;
 
-/// The most rows × frames of one call of a TorchScript `render` on a GPU: 64 sentences of 5 s. At
-/// twice as many cuDNN took a kernel with a workspace of 22 GB on an H200, which was no faster and
-/// rounded otherwise.
-inline constexpr std::size_t kMostTorchscriptCells = 32'768;
-
-/// The same of a compiled render part, which has no such kernels: as much as brings speed.
-inline constexpr std::size_t kMostCompiledCells = 65'536;
+/// The most rows × frames of one call of `render` on a GPU: 64 sentences of 5 s. At twice as many
+/// cuDNN took a kernel with a workspace of 22 GB on an H200, which was no faster and rounded
+/// otherwise; a compiled render part takes twice the memory and is a few percent faster.
+inline constexpr std::size_t kMostCells = 32'768;
 
 /// The shapes of a batch by tokens: the rows that the pipeline asks for.
 BatchShapes token_shapes(const DeviceShare& share);

@@ -1,5 +1,7 @@
 #include "stages/neural/torch/torch_lane.h"
 
+#include <map>
+#include <mutex>
 #include <vector>
 
 #include <ATen/Parallel.h>
@@ -46,12 +48,8 @@ class CpuLane : public LaneBinding {
 
 class GpuLane final : public CpuLane, public AudioLane {
  public:
-  explicit GpuLane(at::Device gpu)
-      : gpu_(gpu),
-        device_(gpu),
-        stream_(c10::impl::VirtualGuardImpl(gpu.type()).getStreamFromGlobalPool(gpu)),
-        converter_(gpu),
-        carrier_(gpu) {}
+  GpuLane(at::Device gpu, c10::Stream stream)
+      : gpu_(gpu), device_(gpu), stream_(stream), converter_(gpu), carrier_(gpu) {}
 
   ~GpuLane() override {
     try {
@@ -89,10 +87,19 @@ class GpuLane final : public CpuLane, public AudioLane {
 
 }  // namespace
 
-std::unique_ptr<LaneBinding> bind_torch_lane(DeviceId device) {
+std::unique_ptr<LaneBinding> bind_torch_lane(DeviceId device, bool one_stream) {
   if (device.kind == DeviceKind::kCpu) return std::make_unique<CpuLane>();
-  return std::make_unique<GpuLane>(
-      c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device.index)));
+  const at::Device gpu(at::kCUDA, static_cast<c10::DeviceIndex>(device.index));
+  const auto new_stream = [gpu] {
+    return c10::impl::VirtualGuardImpl(gpu.type()).getStreamFromGlobalPool(gpu);
+  };
+  if (!one_stream) return std::make_unique<GpuLane>(gpu, new_stream());
+  static std::mutex mutex;
+  static std::map<DeviceId, c10::Stream> streams;
+  const std::lock_guard lock(mutex);
+  auto known = streams.find(device);
+  if (known == streams.end()) known = streams.emplace(device, new_stream()).first;
+  return std::make_unique<GpuLane>(gpu, known->second);
 }
 
 }  // namespace flowtts

@@ -7,7 +7,10 @@
 namespace flowtts {
 
 /// What "torch" binds on a lane's thread; see make_torch_runtime.
-std::unique_ptr<LaneBinding> bind_torch_lane(DeviceId device);
+/// \param one_stream whether all lanes of a GPU work on the same stream instead of one of their
+/// own:
+///                   memory that one lane gives back is then there for the others at once.
+std::unique_ptr<LaneBinding> bind_torch_lane(DeviceId device, bool one_stream);
 
 /// While it lives, what LibTorch would warn of on this thread is not printed, since the library
 /// prints nothing: a setting's newer name, a slower kernel are not about anything that a user of

@@ -23,10 +23,6 @@
 namespace flowtts {
 namespace {
 
-/// What a process holds of a GPU beside its tensors: CUDA's context, code and the libraries'
-/// handles.
-constexpr std::uint64_t kOutsideAllocator = 512ULL << 20;
-
 Error unavailable(DeviceId device, std::string_view reason) {
   return Error{"device_unavailable", c10::str(device.text(), " cannot be used: ", reason), false,
                true};
@@ -81,7 +77,10 @@ class TorchRuntime final : public DeviceRuntime {
     }
   }
 
-  std::unique_ptr<LaneBinding> bind(DeviceId device) override { return bind_torch_lane(device); }
+  std::unique_ptr<LaneBinding> bind(DeviceId device) override {
+    const std::lock_guard lock(mutex_);
+    return bind_torch_lane(device, limited_.contains(device));
+  }
 
   DeviceMemory memory(DeviceId device) const override {
     if (device.kind == DeviceKind::kCpu) return {};
@@ -113,6 +112,9 @@ class TorchRuntime final : public DeviceRuntime {
   }
 
  private:
+  mutable std::mutex mutex_;
+  std::set<DeviceId> limited_;  ///< GPUs whose memory is limited in this run.
+
   /// What core's own runtime says of the CPU.
   static Result<DeviceInfo> start_host(DeviceId device, MemoryLimit limit) {
     const auto host = make_device_runtime("host");
@@ -137,6 +139,10 @@ class TorchRuntime final : public DeviceRuntime {
                                           ", numbered from 0"));
     }
     // A limit of an earlier run in this process does not hold for one without.
+    {
+      const std::lock_guard one_at_a_time(mutex_);
+      if (limit.limits()) limited_.insert(device);
+    }
     static std::set<int> limited;
     if (limit.limits() || limited.contains(device.index)) {
       const std::uint64_t bytes = limit.limits()
@@ -150,7 +156,8 @@ class TorchRuntime final : public DeviceRuntime {
 
   /// What is left for tensors of the memory that a run may take, bytes.
   static std::uint64_t allocator_share(std::uint64_t bytes) {
-    return bytes > kOutsideAllocator ? bytes - kOutsideAllocator : 1;
+    const auto outside = static_cast<std::uint64_t>(kOutsideAllocator);
+    return bytes > outside ? bytes - outside : 1;
   }
 
   static std::optional<std::string> limit_memory(DeviceId device, std::uint64_t bytes) {

@@ -5,16 +5,20 @@
 #include <numeric>
 #include <utility>
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/StringUtil.h>
 #include <torch/script.h>
+#include <torch/version.h>
 
+#include "stages/neural/card.h"
 #include "stages/neural/torch/compiled_render.h"
 #include "stages/neural/torch/device_audio.h"
 #include "stages/neural/torch/failure.h"
 #include "stages/neural/torch/guarded.h"
 #include "stages/neural/torch/model_output.h"
 #include "stages/neural/torch/module_check.h"
+#include "stages/neural/torch/render_memory.h"
 #include "stages/neural/torch/render_shapes.h"
 #include "stages/neural/torch/torch_runtime.h"
 #include "stages/neural/torch/voice_batch.h"
@@ -94,7 +98,8 @@ class TorchscriptEngine final : public VoiceEngine {
   void render_with(CompiledRender compiled) {
     compiled_ = std::move(compiled);
     if (!compiled_.renderer) return;
-    render_ = [renderer = compiled_.renderer](std::vector<at::Tensor> inputs) -> Result<c10::IValue> {
+    render_ = [renderer =
+                   compiled_.renderer](std::vector<at::Tensor> inputs) -> Result<c10::IValue> {
       Result<at::Tensor> audio = renderer->run(std::move(inputs));
       if (!audio.ok()) return audio.error();
       return c10::IValue(*std::move(audio));
@@ -102,12 +107,28 @@ class TorchscriptEngine final : public VoiceEngine {
     longest_samples_ = std::min(longest_samples_, kMostCompiledFrames * hop_);
   }
 
-  /// Finds the shapes that batches have on a GPU.
-  void choose_shapes() {
+  /// Finds the shapes that batches have on a GPU, and the memory that renders may take together.
+  void choose_shapes(const VoiceConfig& voice, DeviceId device) {
     shapes_ = token_shapes(share_);
     if (!plans()) return;
-    render_shapes_ = flowtts::render_shapes(
-        share_, compiled_.renderer ? kMostCompiledCells : kMostTorchscriptCells);
+    const std::size_t rows = shapes_.rows(1);
+    const VoiceKey key{voice.hash, card_name(device).value_or(""), TORCH_VERSION,
+                       compiled_.renderer ? compiled_.precision : "torchscript"};
+    std::optional<RenderBytes> bytes;
+    if (!voice.hash.empty()) bytes = known_render_bytes(key);
+    if (!bytes) {
+      bytes = measure_render([&](std::size_t r, std::size_t frames) { return rehearse(r, frames); },
+                             device, rows);
+      if (bytes && !voice.hash.empty()) keep_render_bytes(key, *bytes);
+    }
+    std::size_t cells = kMostCells;
+    if (bytes) {
+      const std::uint64_t budget = render_budget(device, *bytes);
+      while (cells > rows && bytes->of(1, cells) > budget) cells /= 2;
+      bytes_ = *bytes;
+      budget_ = std::make_unique<RenderBudget>(budget);
+    }
+    render_shapes_ = flowtts::render_shapes(share_, cells);
   }
 
   std::vector<Result<VoiceSound>> speak(std::span<const VoiceInput> batch,
@@ -254,6 +275,48 @@ class TorchscriptEngine final : public VoiceEngine {
     }
   }
 
+  /// Bytes that renders may take together: of the run's limit, or of what is free, what weights
+  /// and waiting plans leave.
+  std::uint64_t render_budget(DeviceId device, const RenderBytes& bytes) const {
+    constexpr double kUsualTokens = 60;
+    constexpr double kShareOfFree = 0.9;
+    const auto memory = c10::getDeviceAllocator(device_.type())
+                            ->getMemoryInfo(static_cast<c10::DeviceIndex>(device.index));
+    const double most = share_.memory_bytes > 0
+                            ? static_cast<double>(share_.memory_bytes) - kOutsideAllocator
+                            : kShareOfFree * static_cast<double>(memory.first);
+    const double plans =
+        kUsualTokens * plan_bytes_per_token_ * static_cast<double>(share_.look_ahead);
+    return static_cast<std::uint64_t>(std::max({most - bytes.weights - plans, most / 4, 1.0}));
+  }
+
+  /// Renders made-up sentences in a batch of this size.
+  std::optional<Error> rehearse(std::size_t rows, std::size_t frames) {
+    const std::vector<std::int64_t> tokens(8, 1);
+    const std::vector<VoiceInput> inputs(rows, VoiceInput{tokens, 0, 1.0, 0});
+    std::optional<Error> failure;
+    const auto thrown = guarded(device_, [&] {
+      Outcomes<VoicePlanPtr> planned(rows);
+      make_plans(inputs, all_places(rows), rows, planned);
+      std::vector<TorchPlan> longer;
+      for (const auto& plan : planned.take()) {
+        if (plan.is_error()) failure = plan.error();
+        if (!plan.ok()) return;
+        longer.push_back(static_cast<const TorchPlan&>(**plan));
+        longer.back().frames = std::max(longer.back().frames, frames);
+      }
+      plan_bytes_per_token_ = static_cast<double>(longer.front().table.size(1)) * sizeof(float);
+      std::vector<const VoicePlan*> plans;
+      for (const TorchPlan& plan : longer) plans.push_back(&plan);
+      Outcomes<VoiceSound> sounds(rows);
+      render_plans(plans, all_places(rows), rows, sounds);
+      for (const auto& sound : sounds.take()) {
+        if (sound.is_error()) failure = sound.error();
+      }
+    });
+    return thrown ? thrown : failure;
+  }
+
   void render_plans(const std::vector<const VoicePlan*>& plans, const Places& places,
                     std::size_t rows, Outcomes<VoiceSound>& sounds) {
     const PlanBatch batch = make_plan_batch(plans, batched_ ? rows : plans.size(),
@@ -265,6 +328,13 @@ class TorchscriptEngine final : public VoiceEngine {
       samples.push_back(static_cast<std::int64_t>(plan->frames) * hop_);
     }
     if (batched_) frames = round_up(frames, kFrameStep);
+    // Held while the render is put on the lane's stream. Lanes of a device whose memory is limited
+    // share one stream, in whose order the memory is there again for the next.
+    std::optional<RenderBudget::Part> part;
+    if (budget_) {
+      part.emplace(*budget_, bytes_.of(static_cast<std::size_t>(batch.h.size(0)),
+                                       static_cast<std::size_t>(frames)));
+    }
     const at::Tensor only_its_length_counts =
         at::zeros({frames}, at::TensorOptions().dtype(at::kFloat).device(device_));
     const Result<c10::IValue> audio =
@@ -346,6 +416,9 @@ class TorchscriptEngine final : public VoiceEngine {
   const bool batched_;
   const DeviceShare share_;
   CompiledRender compiled_;
+  RenderBytes bytes_;
+  std::unique_ptr<RenderBudget> budget_;  ///< Null where nothing could be measured.
+  double plan_bytes_per_token_ = 0;
   BatchShapes shapes_;
   BatchShapes render_shapes_;
 };
@@ -381,7 +454,7 @@ Result<std::shared_ptr<VoiceEngine>> open_torchscript(const VoiceConfig& voice, 
     auto compiled = open_compiled_render(voice, device, options.voice);
     if (!compiled.ok()) return compiled.error();
     engine->render_with(*std::move(compiled));
-    if (where.is_cuda()) engine->choose_shapes();
+    if (where.is_cuda()) engine->choose_shapes(voice, device);
     return std::shared_ptr<VoiceEngine>(std::move(engine));
   } catch (const c10::Error& error) {
     return cannot_load(voice, brief_failure(error.what_without_backtrace()));
