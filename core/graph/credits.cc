@@ -1,44 +1,60 @@
 #include "core/graph/credits.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace flowtts {
+namespace {
+
+/// How long a reader that could go on may be left waiting for more credits to come back.
+constexpr auto kPatience = std::chrono::milliseconds(1);
+
+}  // namespace
+
+bool Credits::fits(std::uint64_t weight) const {
+  return records_ < max_records_ && bytes_ + weight <= max_bytes_;
+}
 
 std::uint64_t Credits::acquire(std::uint64_t bytes, const std::stop_token& stop, bool& granted) {
   const std::uint64_t weight = std::min(std::max<std::uint64_t>(bytes, 1), max_bytes_);
-  std::unique_lock lock(mutex_);
-  granted = freed_.wait(
-      lock, stop, [&] { return use_.records < max_records_ && use_.bytes + weight <= max_bytes_; });
-  granted = granted && !stop.stop_requested();  // credits that come back too late are not taken
+  if (!fits(weight)) {
+    std::unique_lock lock(mutex_);
+    wanted_ = weight;
+    reader_waits_ = true;
+    while (!freed_.wait_for(lock, stop, kPatience, [&] { return fits(weight); })) {
+      if (stop.stop_requested()) break;
+    }
+    reader_waits_ = false;
+  }
+  granted = !stop.stop_requested();  // credits that come back too late are not taken
   if (!granted) return 0;
-  use_.records += 1;
-  use_.bytes += weight;
-  use_.most_records = std::max(use_.most_records, use_.records);
-  use_.most_bytes = std::max(use_.most_bytes, use_.bytes);
+  most_records_ = std::max(most_records_.load(), records_ += 1);
+  most_bytes_ = std::max(most_bytes_.load(), bytes_ += weight);
   return weight;
 }
 
 void Credits::release_record(std::uint64_t bytes) {
-  {
-    const std::lock_guard lock(mutex_);
-    use_.records -= 1;
-    use_.bytes -= bytes;
-  }
-  freed_.notify_one();
+  bytes_ -= bytes;
+  records_ -= 1;
+  wake_reader();
 }
 
 void Credits::release_bytes(std::uint64_t bytes) {
   if (bytes == 0) return;
+  bytes_ -= bytes;
+  wake_reader();
+}
+
+void Credits::wake_reader() {
+  if (!reader_waits_ || !fits(wanted_)) return;
+  // A run that is bound by its work would otherwise wake the reader for each record.
+  if (max_records_ - records_ < max_records_ / 16) return;
   {
     const std::lock_guard lock(mutex_);
-    use_.bytes -= bytes;
   }
   freed_.notify_one();
 }
 
-Credits::Use Credits::use() const {
-  const std::lock_guard lock(mutex_);
-  return use_;
-}
+Credits::Use Credits::use() const { return {records_, bytes_, most_records_, most_bytes_}; }
 
 }  // namespace flowtts

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -10,7 +11,9 @@ namespace flowtts {
 /// The bound on what is in flight: so many records, so many payload bytes. Only the reader takes
 /// credits and only the reader waits; they come back when records settle and packets end.
 ///
-/// Thread-safe. Outlives every record and packet of its run.
+/// Thread-safe, but for `acquire`: that is the one reader's. Outlives every record and packet of its
+/// run. Giving back is a few atomic operations; it takes a lock only to wake the reader. One that
+/// waits goes on when a sixteenth of the records' credits is free, or a millisecond after it could.
 class Credits {
  public:
   Credits(int records, std::uint64_t bytes) : max_records_(records), max_bytes_(bytes) {}
@@ -33,11 +36,23 @@ class Credits {
   Use use() const;
 
  private:
+  bool fits(std::uint64_t weight) const;
+  void wake_reader();
+
   const int max_records_;
   const std::uint64_t max_bytes_;
-  mutable std::mutex mutex_;
+  // All of these are sequentially consistent: a reader that begins to wait sees what was given back
+  // before, or who gives it back sees the reader wait.
+  std::atomic<int> records_{0};
+  std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<bool> reader_waits_{false};
+  std::atomic<std::uint64_t> wanted_{0};  ///< By the reader that waits.
+  // The reader's alone to write.
+  std::atomic<int> most_records_{0};
+  std::atomic<std::uint64_t> most_bytes_{0};
+
+  std::mutex mutex_;
   std::condition_variable_any freed_;
-  Use use_;
 };
 
 }  // namespace flowtts
