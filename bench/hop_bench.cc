@@ -27,13 +27,13 @@
 #include <thread>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <flowtts/run.h>
 #include <flowtts/stage.h>
 #include <fmt/format.h>
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/task_arena.h>
+#include <CLI/CLI.hpp>
 
 namespace {
 
@@ -171,8 +171,7 @@ void build_and_run_by_hand(const Chain& chain, oneapi::tbb::task_arena& arena) {
   std::thread reader([&] {
     for (std::int64_t i = 0; i < chain.records; ++i) {
       free_places.acquire();
-      maps.front().try_put(
-          std::make_shared<const Block>(block_of(static_cast<std::uint64_t>(i))));
+      maps.front().try_put(std::make_shared<const Block>(block_of(static_cast<std::uint64_t>(i))));
     }
     graph.release_wait();
   });

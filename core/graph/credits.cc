@@ -49,9 +49,7 @@ void Credits::wake_reader() {
   if (!reader_waits_ || !fits(wanted_)) return;
   // A run that is bound by its work would otherwise wake the reader for each record.
   if (max_records_ - records_ < max_records_ / 16) return;
-  {
-    const std::lock_guard lock(mutex_);
-  }
+  { const std::lock_guard lock(mutex_); }
   freed_.notify_one();
 }
 

@@ -11,9 +11,10 @@ namespace flowtts {
 /// The bound on what is in flight: so many records, so many payload bytes. Only the reader takes
 /// credits and only the reader waits; they come back when records settle and packets end.
 ///
-/// Thread-safe, but for `acquire`: that is the one reader's. Outlives every record and packet of its
-/// run. Giving back is a few atomic operations; it takes a lock only to wake the reader. One that
-/// waits goes on when a sixteenth of the records' credits is free, or a millisecond after it could.
+/// Thread-safe, but for `acquire`: that is the one reader's. Outlives every record and packet of
+/// its run. Giving back is a few atomic operations; it takes a lock only to wake the reader. One
+/// that waits goes on when a sixteenth of the records' credits is free, or a millisecond after it
+/// could.
 class Credits {
  public:
   Credits(int records, std::uint64_t bytes) : max_records_(records), max_bytes_(bytes) {}

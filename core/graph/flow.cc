@@ -5,6 +5,7 @@
 #include <optional>
 #include <thread>
 #include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -68,18 +69,17 @@ class StageRunner {
     Claim claim(packet, index_);
     stats_.received.fetch_add(1, std::memory_order_relaxed);
     if (refuse_if_cancelled(claim)) return;
-    const StageStats::Working working(stats_, claim.record().key().id);
-    int attempt = 1;
-    Result<std::vector<AnyPayload>> result = call(claim.packet(), attempt);
-    while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
-      result = call(claim.packet(), ++attempt);
+    const StageStats::Working working(stats_, packet->record()->key().id);
+    if (stage_.type->kind == StageKind::kExpand) {
+      work<std::vector<AnyPayload>>(std::move(claim), emit);
+    } else {
+      work<AnyPayload>(std::move(claim), emit);
     }
-    settle(std::move(claim), std::move(result), attempt, emit);
   }
 
-  /// Ends the claim, or gives it to what was made.
-  template <class Emit>
-  void settle(Claim claim, Result<std::vector<AnyPayload>> result, int attempts, const Emit& emit) {
+  /// Ends the claim, or gives it to what was made: an AnyPayload or several.
+  template <class Made, class Emit>
+  void settle(Claim claim, Result<Made> result, int attempts, const Emit& emit) {
     if (result.is_filtered()) {
       stats_.filtered.fetch_add(1, std::memory_order_relaxed);
       finish(std::move(claim), Ending::kFiltered, result.filtered(), attempts);
@@ -103,18 +103,47 @@ class StageRunner {
   }
 
  private:
-  Result<std::vector<AnyPayload>> call(const Packet& packet, int attempt) {
+  template <class Made, class Emit>
+  void work(Claim claim, const Emit& emit) {
+    int attempt = 1;
+    Result<Made> result = call<Made>(claim.packet(), attempt);
+    while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
+      result = call<Made>(claim.packet(), ++attempt);
+    }
+    settle(std::move(claim), std::move(result), attempt, emit);
+  }
+
+  template <class Made>
+  Result<Made> call(const Packet& packet, int attempt) {
     try {
-      if (stage_.type->kind == StageKind::kRecordFilter) {
-        if (stage_.stage->keep(packet.record()->key(), state_.settings().seed)) {
-          return std::vector<AnyPayload>{packet.payload()};
+      if constexpr (std::is_same_v<Made, AnyPayload>) {
+        if (stage_.type->kind != StageKind::kRecordFilter) {
+          return stage_.stage->process(packet.payload(), item(packet, attempt));
         }
-        return Filtered{stage_.id};
+        if (!stage_.stage->keep(packet.record()->key(), state_.settings().seed)) {
+          return Filtered{stage_.id};
+        }
+        return packet.payload();
+      } else {
+        return stage_.stage->expand(packet.payload(), item(packet, attempt));
       }
-      return stage_.stage->process(packet.payload(), item(packet, attempt));
     } catch (...) {
       return error_from_exception();
     }
+  }
+
+  /// \param made empty where the stage is a sink.
+  template <class Emit>
+  void pass_on(Claim claim, AnyPayload made, const Emit& emit) {
+    if (made) stats_.made.fetch_add(1, std::memory_order_relaxed);
+    const auto followers = static_cast<std::uint32_t>(stage_.followers.size());
+    if (followers == 0 || !made) {
+      state_.add_media(made ? made.seconds() : claim.packet().payload().seconds());
+      finish(std::move(claim), Ending::kWritten, true, 1);
+      return;
+    }
+    if (followers > 1) state_.items_made(followers - 1);
+    emit(claim.pass_on(std::move(made), followers, stage_.growth_after));
   }
 
   template <class Emit>
@@ -122,15 +151,12 @@ class StageRunner {
     stats_.made.fetch_add(made.size(), std::memory_order_relaxed);
     const auto followers = static_cast<std::uint32_t>(stage_.followers.size());
     if (followers == 0 || made.empty()) {
-      if (made.empty()) made.push_back(claim.packet().payload());
       for (const AnyPayload& last : made) state_.add_media(last.seconds());
       finish(std::move(claim), Ending::kWritten, true, 1);
       return;
     }
     state_.items_made(static_cast<std::int64_t>(made.size() * followers) - 1);
-    const bool expands = stage_.type->kind == StageKind::kExpand;
-    for (PacketPtr& packet :
-         claim.divide(std::move(made), followers, expands, stage_.growth_after)) {
+    for (PacketPtr& packet : claim.divide(std::move(made), followers, stage_.growth_after)) {
       emit(std::move(packet));
     }
   }
@@ -228,10 +254,7 @@ class GatherRunner {
       return;
     }
     state_.items_made(followers);
-    for (PacketPtr& packet :
-         claim.divide({std::move(made)}, followers, false, stage_.growth_after)) {
-      emit(std::move(packet));
-    }
+    emit(claim.pass_on(std::move(made), followers, stage_.growth_after));
   }
 
   PipelineStage& stage_;
@@ -383,12 +406,8 @@ struct Flow::Impl final : RecordListener {
         submit(runner, device_stage, packet, claim, gateway, attempt + 1);
         return;
       }
-      Result<std::vector<AnyPayload>> made{std::vector<AnyPayload>{}};
-      if (result.ok()) made.value().push_back(std::move(result).value());
-      if (result.is_filtered()) made = result.filtered();
-      if (result.is_error()) made = result.error();
       guard([&] {
-        last.settle(std::move(*claim), std::move(made), attempt, [&](PacketPtr next) {
+        last.settle(std::move(*claim), std::move(result), attempt, [&](PacketPtr next) {
           queued_at_followers(last.stage());
           gateway.try_put(next);
         });
@@ -494,7 +513,7 @@ struct Flow::Impl final : RecordListener {
 
   void read() {
     const KeepRecord keep_record = [this](const RecordKey& key) { return keep(key); };
-    std::string reading = "the first record";
+    std::string reading = "the first record";  // its memory is used again for every record
     try {
       while (!state.reading().stop_requested()) {
         std::optional<AnySourceRecord> next;
@@ -503,7 +522,7 @@ struct Flow::Impl final : RecordListener {
           next = stages[source].stage->next(keep_record);
         }
         if (!next || state.reading().stop_requested()) break;
-        reading = "the record after " + next->key.id;
+        reading.assign("the record after ").append(next->key.id);
         std::size_t stage = source;
         if (may_enter(*next, stage) && !enter(*std::move(next), stage)) break;
       }

@@ -151,10 +151,13 @@ void Claim::end(Ending ending, const std::string& stage, Result<bool> outcome) {
   if (packet->is_trigger()) {
     record.credits().release_bytes(bytes_);
     record.gathered(ending);
-  } else {
-    record.end(ending, EndedItem{packet->path(), stage, packet->payload(), std::move(outcome)},
-               std::move(branches_), bytes_);
+    return;
   }
+  EndedItem ended;
+  if (record.has_gathers()) {
+    ended = {packet->path(), stage, packet->payload(), std::move(outcome)};
+  }
+  record.end(ending, std::move(ended), std::move(branches_), bytes_);
 }
 
 void Claim::arrive(std::size_t gather) {
@@ -163,18 +166,36 @@ void Claim::arrive(std::size_t gather) {
                            bytes_);
 }
 
+void Claim::keep_credits(std::uint64_t needed) {
+  if (needed >= bytes_) return;
+  record().credits().release_bytes(bytes_ - needed);
+  bytes_ = needed;
+}
+
+PacketPtr Claim::pass_on(AnyPayload payload, std::uint32_t followers, double growth) {
+  keep_credits(bytes_needed(payload, growth));
+  if (followers == 1 && packet_->claims_ == 1 && !packet_->is_trigger()) {
+    packet_->payload_ = std::move(payload);
+    packet_->share_ = bytes_;
+    packet_->unclaimed_.store(1, std::memory_order_relaxed);  // the graph's edge publishes it
+    return std::move(packet_);
+  }
+  auto made = std::make_shared<Packet>(packet_->record(), std::move(payload), packet_->path(),
+                                       followers, bytes_, branches_);
+  record().add_living(followers - 1);
+  packet_.reset();
+  return made;
+}
+
 std::vector<PacketPtr> Claim::divide(std::vector<AnyPayload> payloads, std::uint32_t followers,
-                                     bool number_children, double growth) {
+                                     double growth) {
   const std::shared_ptr<Record>& record = packet_->record();
   const std::size_t children = payloads.size();
   std::vector<std::uint64_t> needed;
   needed.reserve(children);
   for (const AnyPayload& payload : payloads) needed.push_back(bytes_needed(payload, growth));
   std::uint64_t all_needed = std::accumulate(needed.begin(), needed.end(), std::uint64_t{0});
-  if (all_needed < bytes_) {
-    record->credits().release_bytes(bytes_ - all_needed);
-    bytes_ = all_needed;
-  }
+  keep_credits(all_needed);
   std::vector<PacketPtr> made;
   made.reserve(children);
   for (std::size_t i = 0; i < children; ++i) {
@@ -183,8 +204,10 @@ std::vector<PacketPtr> Claim::divide(std::vector<AnyPayload> payloads, std::uint
     const auto wanted = static_cast<std::uint64_t>(static_cast<double>(bytes_) * part);
     const std::uint64_t bytes = i + 1 == children ? bytes_ : std::min(bytes_, wanted);
     all_needed -= needed[i];
-    std::vector<std::uint32_t> path = packet_->path();
-    if (number_children) path.push_back(static_cast<std::uint32_t>(i));
+    std::vector<std::uint32_t> path;
+    path.reserve(packet_->path().size() + 1);
+    path = packet_->path();
+    path.push_back(static_cast<std::uint32_t>(i));
     made.push_back(std::make_shared<Packet>(record, std::move(payloads[i]), std::move(path),
                                             followers, bytes, branches_));
     record->add_living(followers);  // From here on the child ends by itself, whatever happens.

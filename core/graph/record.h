@@ -61,6 +61,7 @@ class Record : public std::enable_shared_from_this<Record> {
   /// A packet waits at a gather, with what it carries and the credits that it holds.
   void arrive(std::size_t gather, AnyGathered::Arrived arrived, Branches branches,
               std::uint64_t bytes);
+  bool has_gathers() const { return !arrived_.empty(); }
   /// A packet ended otherwise than by arriving. `ended` is kept for the gathers, if there are any.
   void end(Ending ending, EndedItem ended, Branches branches, std::uint64_t bytes);
   /// A gather's own work is done.
@@ -103,7 +104,10 @@ class Record : public std::enable_shared_from_this<Record> {
 };
 
 /// What travels along the edges: a shared, immutable payload and where it comes from. One packet is
-/// sent to all followers of a stage; each of them claims its share of it.
+/// sent to all followers of a stage; each of them claims its share of it. Where that is one
+/// follower, which makes one payload for one follower in turn, the packet travels on with it.
+///
+/// Whoever has sent a packet must not look at it again: it may already be the next stage's.
 class Packet {
  public:
   /// \param claims how many followers will claim it.
@@ -124,18 +128,18 @@ class Packet {
   friend class Claim;
 
   const std::shared_ptr<Record> record_;
-  const AnyPayload payload_;
+  AnyPayload payload_;
   const std::vector<std::uint32_t> path_;
   const Branches branches_;
   const std::uint32_t claims_;
   std::atomic<std::uint32_t> unclaimed_;
-  const std::uint64_t share_;      ///< Credits of one claim, bytes.
+  std::uint64_t share_;            ///< Credits of one claim, bytes.
   const std::uint64_t remainder_;  ///< What the division left; goes to the last claim.
 };
 
 /// A follower's share of a packet: one of the record's living, and a part of its credits. Exactly
-/// one of `end`, `arrive` and `divide` is to be called; a claim that is destroyed before ends as an
-/// internal error, so that its record still settles.
+/// one of `end`, `arrive`, `pass_on` and `divide` is to be called; a claim that is destroyed before
+/// ends as an internal error, so that its record still settles.
 class Claim {
  public:
   /// \param stage the number of the stage that claims.
@@ -150,14 +154,18 @@ class Claim {
   void end(Ending ending, const std::string& stage, Result<bool> outcome);
   void arrive(std::size_t gather);
 
-  /// Gives the share to the packets that were made of this one: `payloads` for `followers` each.
-  /// Both must not be empty. Now that the payloads are there, what they still can become is known
-  /// better than before: credits beyond `growth` times their bytes are given back at once.
-  /// Where it throws, for lack of memory, the record still settles.
+  /// Gives the share to what was made of this packet, for so many followers, at least one. Now that
+  /// the payload is there, what it still can become is known better than before: credits beyond
+  /// `growth` times its bytes are given back at once. Where it throws, for lack of memory, the
+  /// record still settles.
+  PacketPtr pass_on(AnyPayload payload, std::uint32_t followers, double growth);
+  /// The same for several children, at least one: each has its number at the end of its path.
   std::vector<PacketPtr> divide(std::vector<AnyPayload> payloads, std::uint32_t followers,
-                                bool number_children, double growth);
+                                double growth);
 
  private:
+  void keep_credits(std::uint64_t needed);
+
   PacketPtr packet_;
   Branches branches_;
   std::uint64_t bytes_ = 0;

@@ -52,8 +52,9 @@ std::string_view stage_kind_name(StageKind kind) {
 
 std::optional<AnySourceRecord> AnyStage::next(const KeepRecord&) { not_this_kind("next"); }
 double AnyStage::fraction() const { return -1; }
-Result<std::vector<AnyPayload>> AnyStage::process(const AnyPayload&, const Item&) {
-  not_this_kind("process");
+Result<AnyPayload> AnyStage::process(const AnyPayload&, const Item&) { not_this_kind("process"); }
+Result<std::vector<AnyPayload>> AnyStage::expand(const AnyPayload&, const Item&) {
+  not_this_kind("expand");
 }
 Result<AnyPayload> AnyStage::gather(AnyGathered, const Item&) { not_this_kind("gather"); }
 bool AnyStage::keep(const RecordKey&, std::uint64_t) const { not_this_kind("keep"); }

@@ -120,7 +120,13 @@ Result<std::vector<AnyPayload>> StageRunner::process_any(const AnyPayload& paylo
   if (!error) error = impl_->check_type(payload);
   if (error) return *std::move(error);
   try {
-    return impl_->stage->stage->process(payload, impl_->item());
+    AnyStage& stage = *impl_->stage->stage;
+    if (impl_->stage->type->kind == Kind::kExpand) return stage.expand(payload, impl_->item());
+    Result<AnyPayload> made = stage.process(payload, impl_->item());
+    if (made.is_filtered()) return made.filtered();
+    if (made.is_error()) return made.error();
+    if (!made.value()) return std::vector<AnyPayload>{};
+    return std::vector<AnyPayload>{std::move(made).value()};
   } catch (...) {
     return error_from_exception();
   }

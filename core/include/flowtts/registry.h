@@ -66,8 +66,9 @@ class AnyStage {
 
   virtual std::optional<AnySourceRecord> next(const KeepRecord& keep);
   virtual double fraction() const;  ///< Negative where the source cannot say.
-  /// map, filter, expand and sink: what goes on (nothing for a sink).
-  virtual Result<std::vector<AnyPayload>> process(const AnyPayload& in, const Item& item);
+  /// map, filter and sink: what goes on (an empty payload for a sink).
+  virtual Result<AnyPayload> process(const AnyPayload& in, const Item& item);
+  virtual Result<std::vector<AnyPayload>> expand(const AnyPayload& in, const Item& item);
   virtual Result<AnyPayload> gather(AnyGathered gathered, const Item& item);
   virtual bool keep(const RecordKey& key, std::uint64_t seed) const;
   virtual bool needs_scan() const;

@@ -152,8 +152,7 @@ class StageAdapter final : public AnyStage {
     return AnyStage::fraction();
   }
 
-  Result<std::vector<AnyPayload>> process(const AnyPayload& in, const Item& item) override {
-    using Many = std::vector<AnyPayload>;
+  Result<AnyPayload> process(const AnyPayload& in, const Item& item) override {
     if constexpr (kKind == StageKind::kMap) {
       static_assert(
           requires { stage_.process(payload(in), item); },
@@ -161,16 +160,29 @@ class StageAdapter final : public AnyStage {
       auto result = detail::as_result(stage_.process(payload(in), item));
       static_assert(std::is_same_v<typename decltype(result)::value_type, typename T::Out>,
                     "process returns the Out of its Map<In, Out>, or Result<Out>");
-      if (!result.ok()) return detail::not_ok<Many>(result);
-      return Many{AnyPayload::of(std::move(result).value())};
+      return erase(std::move(result));
     } else if constexpr (kKind == StageKind::kFilter) {
       static_assert(
           requires { stage_.process(payload(in), item); },
           "a Filter has: std::optional<Filtered> process(const In&, const Item&) const");
       std::optional<Filtered> filtered = stage_.process(payload(in), item);
       if (filtered) return *std::move(filtered);
-      return Many{in};
-    } else if constexpr (kKind == StageKind::kExpand) {
+      return in;
+    } else if constexpr (kKind == StageKind::kSink) {
+      static_assert(
+          requires { stage_.process(payload(in), item); },
+          "a Sink has: std::optional<Error> process(const In&, const Item&) const");
+      std::optional<Error> error = stage_.process(payload(in), item);
+      if (error) return *std::move(error);
+      return AnyPayload();
+    } else {
+      return AnyStage::process(in, item);
+    }
+  }
+
+  Result<std::vector<AnyPayload>> expand(const AnyPayload& in, const Item& item) override {
+    using Many = std::vector<AnyPayload>;
+    if constexpr (kKind == StageKind::kExpand) {
       static_assert(
           requires { stage_.process(payload(in), item); },
           "an Expand has: std::vector<Out> process(const In&, const Item&) const");
@@ -181,15 +193,8 @@ class StageAdapter final : public AnyStage {
       for (auto& child : *result) out.push_back(AnyPayload::of(std::move(child)));
       if (out.empty()) return Filtered{"empty"};
       return out;
-    } else if constexpr (kKind == StageKind::kSink) {
-      static_assert(
-          requires { stage_.process(payload(in), item); },
-          "a Sink has: std::optional<Error> process(const In&, const Item&) const");
-      std::optional<Error> error = stage_.process(payload(in), item);
-      if (error) return *std::move(error);
-      return Many{};
     } else {
-      return AnyStage::process(in, item);
+      return AnyStage::expand(in, item);
     }
   }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -92,12 +93,12 @@ TEST_CASE("a division gives back exactly what was taken, whatever remains of it"
         CAPTURE(children);
         CAPTURE(followers);
         Entered entered(0, bytes);
-        auto packets = entered.claim().divide(numbers(children), followers, true, kAll);
+        auto packets = entered.claim().divide(numbers(children), followers, kAll);
         REQUIRE(packets.size() == static_cast<std::size_t>(children));
         for (PacketPtr& packet : packets) {
           for (std::uint32_t i = 0; i < followers; ++i) {
             CHECK(entered.listener.said.empty());
-            auto made = Claim(packet, i).divide(numbers(2), 1, true, kAll);
+            auto made = Claim(packet, i).divide(numbers(2), 1, kAll);
             for (PacketPtr& one : made) {
               Claim(std::move(one), 9).end(Ending::kWritten, "end", true);
             }
@@ -115,8 +116,8 @@ TEST_CASE("a division gives back exactly what was taken, whatever remains of it"
 TEST_CASE("credits go to the children by what they need, and what none needs comes back at once") {
   const auto divided = [](std::uint64_t bytes, double growth) {
     Entered entered(0, bytes);
-    auto packets = entered.claim().divide({AnyPayload::of(Num{1, 9}), AnyPayload::of(Num{2, 99})},
-                                          1, true, growth);
+    auto packets =
+        entered.claim().divide({AnyPayload::of(Num{1, 9}), AnyPayload::of(Num{2, 99})}, 1, growth);
     std::vector<std::uint64_t> held{entered.credits.use().bytes};
     for (PacketPtr& packet : packets) {
       packet.reset();
@@ -136,6 +137,30 @@ TEST_CASE("credits go to the children by what they need, and what none needs com
   }
 }
 
+TEST_CASE("what goes on as one payload keeps what it needs of the credits, the rest comes back") {
+  for (const std::uint32_t followers : {1U, 2U, 3U}) {
+    for (const std::uint32_t from : {1U, 2U}) {
+      CAPTURE(followers);
+      CAPTURE(from);
+      Entered entered(0, 10'000);
+      PacketPtr packet = entered.claim().pass_on(AnyPayload::of(Num{1}), from, kAll);
+      for (std::uint32_t i = 1; i < from; ++i) Claim(packet, 1).end(Ending::kWritten, "end", true);
+      PacketPtr next =
+          Claim(std::exchange(packet, nullptr), 0).pass_on(AnyPayload::of(Num{2, 9}), followers, 2);
+      CHECK(next->payload().as<Num>()->value == 2);
+      CHECK(next->path().empty());
+      CHECK(entered.credits.use().bytes == 19);
+      for (std::uint32_t i = 1; i < followers; ++i) {
+        Claim(next, i).end(Ending::kWritten, "end", true);
+      }
+      CHECK(entered.listener.said.empty());
+      next.reset();  // the last claim is never made: the packet still knows of it
+      CHECK(entered.listener.said == Said{"r failed"});
+      CHECK(entered.all_credits_are_back());
+    }
+  }
+}
+
 TEST_CASE("a record's status is the worst of what became of its items") {
   struct Case {
     std::vector<Ending> endings;
@@ -151,8 +176,7 @@ TEST_CASE("a record's status is the worst of what became of its items") {
   };
   for (const Case& one : cases) {
     Entered entered;
-    auto packets =
-        entered.claim().divide(numbers(static_cast<int>(one.endings.size())), 1, true, kAll);
+    auto packets = entered.claim().divide(numbers(static_cast<int>(one.endings.size())), 1, kAll);
     for (std::size_t i = 0; i < packets.size(); ++i) {
       Claim(std::move(packets[i]), 1).end(one.endings[i], "end", true);
     }
@@ -164,7 +188,7 @@ TEST_CASE("a record's status is the worst of what became of its items") {
 TEST_CASE("a packet that nobody claims, wholly or in part, settles its record as failed") {
   for (const std::uint32_t claimed : {0U, 1U, 2U}) {
     Entered entered(0, 101);
-    auto packets = entered.claim().divide(numbers(2), 3, true, kAll);
+    auto packets = entered.claim().divide(numbers(2), 3, kAll);
     for (std::uint32_t i = 0; i < claimed; ++i) {
       Claim(packets[0], i).end(Ending::kWritten, "end", true);
     }
@@ -184,7 +208,7 @@ TEST_CASE("a claim that a stage drops settles its record as failed") {
 
 TEST_CASE("gathers fire once each, in the order of the flow, when nothing of the record moves") {
   Entered entered(2);
-  auto packets = entered.claim().divide(numbers(3), 1, true, kAll);
+  auto packets = entered.claim().divide(numbers(3), 1, kAll);
   Claim(std::move(packets[2]), 1).arrive(1);
   Claim(std::move(packets[0]), 1).arrive(0);
   CHECK(entered.listener.said.empty());
@@ -205,9 +229,9 @@ TEST_CASE("a gather fires for a record of which nothing arrived, and what it mak
     Claim claim(std::move(entered.listener.triggers.back()), 5);
     entered.listener.triggers.clear();
     CHECK(claim.record().take(0).ended.size() == 1);
-    auto packets = claim.divide(numbers(1), 2, false, kAll);
-    Claim(packets[0], 6).arrive(1);
-    Claim(packets[0], 7).arrive(1);
+    const PacketPtr packet = claim.pass_on(AnyPayload::of(Num{0}), 2, kAll);
+    Claim(packet, 6).arrive(1);
+    Claim(packet, 7).arrive(1);
   }
   CHECK(entered.listener.said == Said{"gather 0", "gather 1"});
   CHECK(entered.listener.gather(1) == ":0 :0 | :stage");
@@ -235,7 +259,7 @@ TEST_CASE(
 
 TEST_CASE("a cancelled record fires no gather, nor the rest of them") {
   Entered entered(2);
-  auto packets = entered.claim().divide(numbers(2), 1, true, kAll);
+  auto packets = entered.claim().divide(numbers(2), 1, kAll);
   Claim(std::move(packets[0]), 1).arrive(0);
   Claim(std::move(packets[1]), 1).end(Ending::kCancelled, "stage", Error{"cancelled", ""});
   CHECK(entered.listener.said == Said{"r cancelled"});
@@ -250,7 +274,7 @@ TEST_CASE("a cancelled record fires no gather, nor the rest of them") {
 
 TEST_CASE("what waits at a gather keeps its credits, as its payload is still there") {
   Entered entered(1, 100);
-  auto packets = entered.claim().divide(numbers(2), 1, true, kAll);
+  auto packets = entered.claim().divide(numbers(2), 1, kAll);
   Claim(std::move(packets[0]), 1).arrive(0);
   CHECK(entered.credits.use().bytes == 100);
   Claim(std::move(packets[1]), 1).end(Ending::kFiltered, "filter", Filtered{"odd"});
@@ -259,7 +283,7 @@ TEST_CASE("what waits at a gather keeps its credits, as its payload is still the
   CHECK(entered.all_credits_are_back());
 
   Entered without(0, 100);
-  auto halves = without.claim().divide(numbers(2), 1, true, kAll);
+  auto halves = without.claim().divide(numbers(2), 1, kAll);
   Claim(std::move(halves[0]), 1).end(Ending::kWritten, "end", true);
   CHECK(without.credits.use().bytes == 50);
 }
@@ -268,13 +292,13 @@ TEST_CASE("a gather gets everything in the same order, however it arrived") {
   // One packet to two followers, each of which makes two, and one goes to the gather as it is.
   const auto gathered = [](const std::vector<int>& order) {
     Entered entered(1);
-    auto first = entered.claim().divide(numbers(1), 3, false, kAll);
-    std::vector<PacketPtr> packets = Claim(first[0], 2).divide(numbers(2), 1, true, kAll);
-    for (PacketPtr& packet : Claim(first[0], 1).divide(numbers(2), 1, true, kAll)) {
+    PacketPtr first = entered.claim().pass_on(AnyPayload::of(Num{0}), 3, kAll);
+    std::vector<PacketPtr> packets = Claim(first, 2).divide(numbers(2), 1, kAll);
+    for (PacketPtr& packet : Claim(first, 1).divide(numbers(2), 1, kAll)) {
       packets.push_back(packet);
     }
-    Claim direct(first[0], 3);
-    first.clear();
+    Claim direct(first, 3);
+    first.reset();
     for (const int i : order) {
       const auto index = static_cast<std::size_t>(i);
       if (i == 4) {
@@ -284,9 +308,9 @@ TEST_CASE("a gather gets everything in the same order, however it arrived") {
       } else if (i == 3) {
         Claim(std::move(packets[index]), 7).end(Ending::kFiltered, "one", Filtered{"x"});
       } else {
-        auto made = Claim(std::move(packets[index]), 7)
-                        .divide({AnyPayload::of(Num{10 + i})}, 1, false, kAll);
-        Claim(std::move(made[0]), 8).arrive(0);
+        PacketPtr made =
+            Claim(std::move(packets[index]), 7).pass_on(AnyPayload::of(Num{10 + i}), 1, kAll);
+        Claim(std::move(made), 8).arrive(0);
       }
     }
     return entered.listener.gather(0);
@@ -300,7 +324,7 @@ TEST_CASE("a gather gets everything in the same order, however it arrived") {
 TEST_CASE("a record settles once however many threads end its items at the same time") {
   for (int round = 0; round < 200; ++round) {
     Entered entered(1, 1000);
-    auto packets = entered.claim().divide(numbers(8), 2, true, kAll);
+    auto packets = entered.claim().divide(numbers(8), 2, kAll);
     std::vector<std::jthread> threads;
     for (std::uint32_t follower = 0; follower < 2; ++follower) {
       threads.emplace_back([&packets, follower] {

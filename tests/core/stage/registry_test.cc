@@ -66,7 +66,7 @@ TEST_CASE("a stage that registers itself is found by its name, with kind and typ
   const std::vector<std::uint32_t> path;
   const auto out = stage->clone()->process(AnyPayload::of(Number{2}), Item{record, path});
   REQUIRE(out.ok());
-  CHECK(out->at(0).as<Number>()->value == 7);
+  CHECK(out->as<Number>()->value == 7);
 }
 
 TEST_CASE("all stage types come sorted by name") {

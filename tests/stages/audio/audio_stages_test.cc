@@ -38,9 +38,9 @@ Audio spoken(std::uint32_t turn, std::uint32_t sentence) {
 }
 
 Result<AudioFile> write(AnyStage& stage, Audio audio, const Item& item) {
-  Result<std::vector<AnyPayload>> made = stage.process(AnyPayload::of(std::move(audio)), item);
+  const Result<AnyPayload> made = stage.process(AnyPayload::of(std::move(audio)), item);
   if (!made.ok()) return made.error();
-  return *made->front().as<AudioFile>();
+  return *made->as<AudioFile>();
 }
 
 std::vector<std::string> files_below(const std::filesystem::path& folder) {

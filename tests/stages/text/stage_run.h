@@ -54,7 +54,12 @@ class StageRun {
   Result<std::vector<AnyPayload>> process(In payload) {
     const RecordKey key;
     const std::vector<std::uint32_t> path;
-    return stage_->process(AnyPayload::of(std::move(payload)), Item{key, path});
+    const AnyPayload in = AnyPayload::of(std::move(payload));
+    if (type_->kind == StageKind::kExpand) return stage_->expand(in, Item{key, path});
+    const Result<AnyPayload> made = stage_->process(in, Item{key, path});
+    if (made.is_filtered()) return made.filtered();
+    if (made.is_error()) return made.error();
+    return std::vector<AnyPayload>{made.value()};
   }
 
  private:
