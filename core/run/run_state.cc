@@ -26,8 +26,11 @@ RunState::RunState(const Pipeline& pipeline, const RunOptions& options, OutputFo
     : pipeline_(pipeline),
       observer_(options.observer),
       folder_(folder),
-      credits_(pipeline.settings().max_in_flight, pipeline.settings().memory_limit.bytes),
-      stats_(pipeline.stages().size()) {}
+      credits_(pipeline.settings().max_in_flight, pipeline.settings().memory_limit.bytes) {
+  for (const PipelineStage& stage : pipeline.stages()) {
+    stats_.emplace_back(std::max(1, stage.concurrency));
+  }
+}
 
 void RunState::fail(const Error& error) {
   {

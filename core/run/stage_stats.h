@@ -3,10 +3,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <thread>
 
 namespace flowtts {
 
@@ -17,40 +17,47 @@ inline double seconds_since(Clock::time_point start) {
 }
 
 /// What happens at one stage. Thread-safe; written by the stage's threads, read by the monitor.
+///
+/// Every item goes through here, so there is no lock that the stage's threads share: each that is
+/// at work holds a desk of its own.
 class StageStats {
+  struct Desk;
+
  public:
+  /// \param threads how many at once work at the stage at the most.
+  explicit StageStats(int threads)
+      : desk_count_(static_cast<std::size_t>(threads)),
+        desks_(std::make_unique<Desk[]>(desk_count_)) {}
+
   /// Marks an item as being worked on from construction to destruction.
   class Working {
    public:
-    /// \param record_id which record, for the watchdog.
-    Working(StageStats& stats, const std::string& record_id) : stats_(stats) {
-      const std::lock_guard lock(stats_.mutex_);
-      stats_.active_.push_back({this, Clock::now(), record_id});
+    /// \param record_id which record, for the watchdog; outlives this.
+    Working(StageStats& stats, const std::string& record_id) : desk_(stats.take_desk()) {
+      desk_.since = Clock::now();
+      desk_.record_id = &record_id;
+      desk_.leave_as(kActive);
     }
     ~Working() {
-      const std::lock_guard lock(stats_.mutex_);
-      for (Active& active : stats_.active_) {
-        if (active.by != this) continue;
-        stats_.busy_seconds_ += seconds_since(active.since);
-        active = stats_.active_.back();
-        stats_.active_.pop_back();
-        return;
-      }
+      while (!desk_.hold(kActive)) std::this_thread::yield();
+      desk_.add_busy(Clock::now());
+      desk_.leave_as(kFree);
     }
     Working(const Working&) = delete;
     Working& operator=(const Working&) = delete;
 
    private:
-    StageStats& stats_;
+    Desk& desk_;
   };
 
   /// All that is being worked on makes progress: its age begins anew.
   void touch() {
-    const std::lock_guard lock(mutex_);
     const Clock::time_point now = Clock::now();
-    for (Active& active : active_) {
-      busy_seconds_ += std::chrono::duration<double>(now - active.since).count();
-      active.since = now;
+    for (std::size_t i = 0; i < desk_count_; ++i) {
+      if (!desks_[i].hold(kActive)) continue;
+      desks_[i].add_busy(now);
+      desks_[i].since = now;
+      desks_[i].leave_as(kActive);
     }
   }
 
@@ -69,18 +76,22 @@ class StageStats {
   std::int64_t queued_most() const { return queued_most_.load(); }
 
   double busy_seconds() const {
-    const std::lock_guard lock(mutex_);
-    return busy_seconds_;
+    Clock::duration busy{0};
+    for (std::size_t i = 0; i < desk_count_; ++i) {
+      busy += Clock::duration(desks_[i].busy.load(std::memory_order_relaxed));
+    }
+    return std::chrono::duration<double>(busy).count();
   }
   /// The item that has been worked on longest, if any.
   std::optional<Oldest> oldest() const {
-    const std::lock_guard lock(mutex_);
-    const Active* first = nullptr;
-    for (const Active& active : active_) {
-      if (!first || active.since < first->since) first = &active;
+    std::optional<Oldest> oldest;
+    for (std::size_t i = 0; i < desk_count_; ++i) {
+      if (!desks_[i].hold(kActive)) continue;
+      const LeaveActive leave{desks_[i]};  // also where there is no memory for a copy
+      const double seconds = seconds_since(desks_[i].since);
+      if (!oldest || seconds > oldest->seconds) oldest = {seconds, *desks_[i].record_id};
     }
-    if (!first) return std::nullopt;
-    return Oldest{seconds_since(first->since), first->record_id};
+    return oldest;
   }
 
   std::atomic<std::uint64_t> received{0};
@@ -90,15 +101,45 @@ class StageStats {
   std::atomic<std::uint64_t> retried{0};
 
  private:
-  struct Active {
-    const Working* by = nullptr;
+  enum DeskState : int { kFree, kActive, kHeld };
+
+  /// One thread's place. Whoever has brought it from free or active to held may read and write it,
+  /// for some instructions: the thread itself, or one that looks at what it does.
+  struct alignas(64) Desk {  // a cache line each
+    std::atomic<int> state{kFree};
     Clock::time_point since;
-    std::string record_id;
+    const std::string* record_id = nullptr;
+    std::atomic<Clock::rep> busy{0};  ///< Read by anyone at any time.
+
+    bool hold(DeskState from) {
+      int expected = from;
+      return state.load(std::memory_order_relaxed) == from &&
+             state.compare_exchange_strong(expected, kHeld, std::memory_order_acquire);
+    }
+    void leave_as(DeskState to) { state.store(to, std::memory_order_release); }
+    void add_busy(Clock::time_point now) {
+      const Clock::rep sum = busy.load(std::memory_order_relaxed) + (now - since).count();
+      busy.store(sum, std::memory_order_relaxed);
+    }
   };
 
-  mutable std::mutex mutex_;
-  std::vector<Active> active_;
-  double busy_seconds_ = 0;
+  struct LeaveActive {
+    Desk& desk;
+    ~LeaveActive() { desk.leave_as(kActive); }
+  };
+
+  /// A free desk, held. There is one, after a moment at the most: see the constructor.
+  Desk& take_desk() {
+    while (true) {
+      for (std::size_t i = 0; i < desk_count_; ++i) {
+        if (desks_[i].hold(kFree)) return desks_[i];
+      }
+      std::this_thread::yield();
+    }
+  }
+
+  const std::size_t desk_count_;
+  const std::unique_ptr<Desk[]> desks_;
   std::atomic<std::int64_t> queued_{0};
   std::atomic<std::int64_t> queued_most_{0};
 };
