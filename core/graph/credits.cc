@@ -20,8 +20,11 @@ std::uint64_t Credits::acquire(std::uint64_t bytes, const std::stop_token& stop,
   if (!fits(weight)) {
     std::unique_lock lock(mutex_);
     wanted_ = weight;
-    reader_waits_ = true;
-    while (!freed_.wait_for(lock, stop, kPatience, [&] { return fits(weight); })) {
+    const auto may_go_on = [&] {
+      reader_waits_ = true;  // before it looks: see the declaration
+      return fits(weight);
+    };
+    while (!freed_.wait_for(lock, stop, kPatience, may_go_on)) {
       if (stop.stop_requested()) break;
     }
     reader_waits_ = false;
@@ -48,7 +51,8 @@ void Credits::release_bytes(std::uint64_t bytes) {
 void Credits::wake_reader() {
   if (!reader_waits_ || !fits(wanted_)) return;
   // A run that is bound by its work would otherwise wake the reader for each record.
-  if (max_records_ - records_ < max_records_ / 16) return;
+  if (max_records_ - records_ < max_records_ / 8) return;
+  if (!reader_waits_.exchange(false)) return;  // somebody else wakes it
   { const std::lock_guard lock(mutex_); }
   freed_.notify_one();
 }

@@ -13,7 +13,7 @@ namespace flowtts {
 ///
 /// Thread-safe, but for `acquire`: that is the one reader's. Outlives every record and packet of
 /// its run. Giving back is a few atomic operations; it takes a lock only to wake the reader. One
-/// that waits goes on when a sixteenth of the records' credits is free, or a millisecond after it
+/// that waits goes on when an eighth of the records' credits is free, or a millisecond after it
 /// could.
 class Credits {
  public:

@@ -135,7 +135,8 @@ Packet::~Packet() {
 Claim::Claim(PacketPtr packet, std::size_t stage) : packet_(std::move(packet)) {
   branches_ = packet_->branches_;
   if (packet_->claims_ > 1) branches_.push_back(static_cast<std::uint32_t>(stage));
-  const bool last = packet_->unclaimed_.fetch_sub(1) == 1;
+  const bool last = packet_->claims_ == 1 || packet_->unclaimed_.fetch_sub(1) == 1;
+  if (packet_->claims_ == 1) packet_->unclaimed_.store(0, std::memory_order_relaxed);
   bytes_ = packet_->share_ + (last ? packet_->remainder_ : 0);
 }
 

@@ -71,41 +71,16 @@ void RunState::record_not_kept(std::size_t stage) {
   stats_[stage].filtered.fetch_add(1, std::memory_order_relaxed);
 }
 
-void RunState::record_settled(const Record&, Ending status) {
-  const std::lock_guard lock(mutex_);
-  switch (status) {
-    case Ending::kWritten:
-      records_.written += 1;
-      break;
-    case Ending::kFiltered:
-      records_.filtered += 1;
-      break;
-    case Ending::kFailed:
-      records_.failed += 1;
-      break;
-    case Ending::kCancelled:
-      records_.unfinished += 1;
-      break;
-  }
-}
+void RunState::record_settled(const Record&, Ending status) { records_.add(status); }
 
 void RunState::count_item(Ending ending, const Result<bool>& outcome) {
+  items_.add(ending);
+  if (ending != Ending::kFiltered && ending != Ending::kFailed) return;
   const std::lock_guard lock(mutex_);
-  switch (ending) {
-    case Ending::kWritten:
-      items_.written += 1;
-      break;
-    case Ending::kFiltered:
-      items_.filtered += 1;
-      filtered_items_[outcome.filtered().reason] += 1;
-      break;
-    case Ending::kFailed:
-      items_.failed += 1;
-      failed_items_[outcome.error().code] += 1;
-      break;
-    case Ending::kCancelled:
-      items_.unfinished += 1;
-      break;
+  if (ending == Ending::kFiltered) {
+    filtered_items_[outcome.filtered().reason] += 1;
+  } else {
+    failed_items_[outcome.error().code] += 1;
   }
 }
 
@@ -186,13 +161,13 @@ RunReport RunState::report() const {
   }
   {
     const std::lock_guard lock(mutex_);
-    report.records = records_;
-    report.items = items_;
     report.filtered_items = filtered_items_;
     report.failed_items = failed_items_;
     report.media_seconds = media_seconds_;
     report.error = fatal_;
   }
+  report.records = records_.ledger();
+  report.items = items_.ledger();
   report.records.filtered += not_kept;
   report.records.read = records_read_.load();
   report.items.read = static_cast<std::uint64_t>(items_made_.load());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <map>
@@ -17,6 +18,24 @@
 namespace flowtts {
 
 class OutputFolder;
+
+/// How often each ending was. Thread-safe.
+class EndingCounts {
+ public:
+  void add(Ending ending) { of(ending).fetch_add(1, std::memory_order_relaxed); }
+  /// Without `read`.
+  Ledger ledger() const {
+    return {0, of(Ending::kWritten), of(Ending::kFiltered), of(Ending::kFailed),
+            of(Ending::kCancelled)};
+  }
+
+ private:
+  using Count = std::atomic<std::uint64_t>;
+  Count& of(Ending ending) { return counts_[static_cast<std::size_t>(ending)]; }
+  const Count& of(Ending ending) const { return counts_[static_cast<std::size_t>(ending)]; }
+
+  std::array<Count, 4> counts_{};  ///< By the number of the ending.
+};
 
 /// What all threads of a run share: counters, the ways to end it, the observer. Thread-safe.
 class RunState final {
@@ -84,11 +103,11 @@ class RunState final {
 
   std::atomic<std::uint64_t> records_read_{0};
   std::atomic<std::int64_t> items_made_{0};
+  EndingCounts records_;
+  EndingCounts items_;
 
   mutable std::mutex mutex_;
   std::optional<Error> fatal_;
-  Ledger records_;  ///< Without `read`.
-  Ledger items_;    ///< Without `read`.
   std::map<std::string, std::uint64_t> filtered_items_;
   std::map<std::string, std::uint64_t> failed_items_;
   double media_seconds_ = 0;

@@ -140,7 +140,7 @@ class StageStats {
 
   const std::size_t desk_count_;
   const std::unique_ptr<Desk[]> desks_;
-  std::atomic<std::int64_t> queued_{0};
+  alignas(64) std::atomic<std::int64_t> queued_{0};  // the stage before writes it as well
   std::atomic<std::int64_t> queued_most_{0};
 };
 
