@@ -102,7 +102,9 @@ std::string report_json(const Pipeline& pipeline, const RunReport& report) {
       .field("state", state_name(report.status))
       .field("seed", pipeline.settings().seed);
   if (report.error) json.field("error", report.error->message);
-  json.field("seconds", report.seconds).field("media_seconds", report.media_seconds);
+  json.field("seconds", report.seconds)
+      .field("start_seconds", report.start_seconds)
+      .field("media_seconds", report.media_seconds);
   write_ledger(json, "records", report.records);
   write_ledger(json, "items", report.items);
   write_counts(json, "filtered_records", report.filtered_records);

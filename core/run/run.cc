@@ -277,6 +277,7 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
     if (auto failed = executor->start()) return not_begun(state, *failed);
     tell_what_is_loaded(pipeline, *executor, state);
   }
+  const double start_seconds = state.seconds();
   Monitor monitor(state, executor.get(), options);
   {
     Flow flow(pipeline, state, executor.get());
@@ -287,6 +288,7 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
   if (auto failed = stages.close()) state.fail(*failed);
 
   RunReport report = state.report();
+  report.start_seconds = start_seconds;
   if (auto fault = unbalanced(report); fault && !report.error) {
     state.fail(*fault);
     report.error = fault;

@@ -25,7 +25,10 @@ align three --set synthesize.devices='[cpu:0, cpu:1, cpu:2]' --set synthesize.la
 same one three
 python3 - "$out/three/run.json" <<'PY'
 import json, sys
-devices = next(s for s in json.load(open(sys.argv[1]))["stages"] if s["id"] == "synthesize")["devices"]
+report = json.load(open(sys.argv[1]))
+devices = next(s for s in report["stages"] if s["id"] == "synthesize")["devices"]
+loading = max(d["load_seconds"] for d in devices)
+assert loading <= report["start_seconds"] < report["seconds"], (loading, report["start_seconds"])
 assert [d["device"] for d in devices] == ["cpu:0", "cpu:1", "cpu:2"], devices
 assert all(d["items"] > 0 for d in devices), devices
 PY

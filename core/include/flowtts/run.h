@@ -77,6 +77,7 @@ struct RunReport {
   std::map<std::string, std::uint64_t> filtered_items;    ///< By reason.
   std::map<std::string, std::uint64_t> failed_items;      ///< By error code.
   double seconds = 0;
+  double start_seconds = 0;  ///< Of them, before the first record was read: opening and loading.
   double media_seconds = 0;  ///< Of the payloads that were written, where they have a duration.
   std::uint64_t most_bytes_in_flight = 0;  ///< By the stages' estimates.
   int most_records_in_flight = 0;
