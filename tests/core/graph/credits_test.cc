@@ -137,6 +137,19 @@ TEST_CASE("bytes without a record's credit do not let the next record in") {
   CHECK(second.join() == 1);
 }
 
+TEST_CASE("a reader that waits goes on even if only one of very many credits comes back") {
+  constexpr int kRecords = 1000;
+  Credits credits(kRecords, 1'000'000);
+  bool granted = false;
+  for (int i = 0; i < kRecords; ++i) credits.acquire(1, {}, granted);
+  Reader reader(credits, 1);
+  CHECK(reader.waits());
+  credits.release_record(1);
+  CHECK(reader.join() == 1);
+  CHECK(credits.use().records == kRecords);
+  CHECK(credits.use().most_records == kRecords);
+}
+
 TEST_CASE("a request to stop wakes a reader that waits, and nothing is taken") {
   Credits credits(1, 100);
   bool granted = false;
