@@ -278,7 +278,7 @@ int measure_all(int argc, char** argv) {
   fmt::print(
       "{} hops a record, {} threads, {} records in flight, medians of {} turns; ns a hop\n\n"
       "| body | concurrency | oneTBB  | FlowTTS | ratio | difference | CPU tbb | CPU ours |\n"
-      "| us   |             | wall    | wall    |       |            |         |          |\n"
+      "| us   |             | wall    | wall    |       |            | ns      | ns       |\n"
       "|------|-------------|---------|---------|-------|------------|---------|----------|\n",
       kHops, options.threads, kInFlight, options.repeats);
   for (const double body_us : options.bodies) {

@@ -18,6 +18,10 @@ if(FLOWTTS_SANITIZE MATCHES "undefined")
   set_source_files_properties("${PROJECT_SOURCE_DIR}/core/graph/flow.cc" PROPERTIES
                               COMPILE_OPTIONS -fno-sanitize=vptr)
 endif()
+# By its version compiled voices are told apart, also where LibTorch itself is not loaded.
+string(REGEX MATCH "^[0-9.]+" flowtts_torch_base_version "${flowtts_torch_version}")
+set_source_files_properties("${PROJECT_SOURCE_DIR}/stages/neural/voice_on_card.cc" PROPERTIES
+                            COMPILE_DEFINITIONS FLOWTTS_TORCH_VERSION="${flowtts_torch_base_version}")
 target_include_directories(flowtts PUBLIC
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>"
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/stages/include>"

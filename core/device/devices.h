@@ -18,8 +18,8 @@ namespace flowtts {
 Result<std::vector<DeviceId>> parse_devices(std::span<const std::string> names,
                                             std::span<const DeviceInfo> gpus);
 
-/// Lanes of a device for a stage that leaves them open: two for a GPU, where one works while the
-/// other one prepares or copies back; for a CPU device its share of the cores.
+/// Lanes of a device for a stage that leaves them open: three for a GPU, so that it always has work
+/// while the others prepare a batch or bring one home; for a CPU device its share of the cores.
 /// \param devices all devices in use; one that is there twice counts once.
 int automatic_lanes(DeviceId device, std::span<const DeviceId> devices);
 

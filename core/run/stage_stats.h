@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -84,11 +85,13 @@ class StageStats {
   }
   /// The item that has been worked on longest, if any.
   std::optional<Oldest> oldest() const {
+    const Clock::time_point now = Clock::now();
     std::optional<Oldest> oldest;
     for (std::size_t i = 0; i < desk_count_; ++i) {
       if (!desks_[i].hold(kActive)) continue;
       const LeaveActive leave{desks_[i]};  // also where there is no memory for a copy
-      const double seconds = seconds_since(desks_[i].since);
+      const double seconds =
+          std::max(0.0, std::chrono::duration<double>(now - desks_[i].since).count());
       if (!oldest || seconds > oldest->seconds) oldest = {seconds, *desks_[i].record_id};
     }
     return oldest;

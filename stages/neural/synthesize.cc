@@ -14,6 +14,7 @@
 #include "stages/neural/speakers.h"
 #include "stages/neural/voice.h"
 #include "stages/neural/voice_checks.h"
+#include "stages/neural/voice_on_card.h"
 
 namespace flowtts {
 namespace {
@@ -82,6 +83,10 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     std::error_code ignored;
     checker.device_bytes(2 * std::filesystem::file_size(config->model, ignored),
                          bytes_each_item(*config));
+    if (!visible_gpus().empty()) {
+      const Result<VoiceConfig> hashed = read_voice(voice, /*hash=*/true);
+      if (hashed.ok()) note_voice_on_card(*hashed, precision, compiled, checker);
+    }
   }
 
   std::optional<Error> open(const RunContext&) {

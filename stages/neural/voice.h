@@ -18,7 +18,7 @@ namespace flowtts {
 /// A voice as its YAML file describes it: which model, how it is stored, who speaks, which front
 /// end turns text into its tokens. A value; read-only once it has been read.
 struct VoiceConfig {
-  std::filesystem::path file;     ///< That it was read from.
+  std::filesystem::path file;  ///< That it was read from.
   std::string name;
   std::string format;             ///< "torchscript", or another registered voice format.
   std::filesystem::path model;    ///< Absolute, or relative to the working directory.

@@ -20,9 +20,9 @@ using flowtts::DeviceId;
 using flowtts::Result;
 using flowtts::VoiceEngine;
 using flowtts::VoiceInput;
-using flowtts::testing::speak;
 using flowtts::testing::kGpu;
 using flowtts::testing::no_gpu;
+using flowtts::testing::speak;
 using flowtts::testing::start_gpu;
 
 namespace {
@@ -125,7 +125,10 @@ TEST_CASE("On a GPU plans rendered in any company, of any length, give the same 
     for (std::size_t i = 0; i < places.size(); ++i) {
       const Samples samples = require_samples(rows[i]);
       const auto [place, added] = first.emplace(places[i], samples);
-      if (added) { frames_of_first[places[i]] = frames; continue; }
+      if (added) {
+        frames_of_first[places[i]] = frames;
+        continue;
+      }
       ++compared;
       REQUIRE(samples.size() == place->second.size());
       if (samples == place->second) continue;
@@ -138,7 +141,8 @@ TEST_CASE("On a GPU plans rendered in any company, of any length, give the same 
   }
   CAPTURE(compared);
   CAPTURE(most);
-  std::string all; for (const auto& x : pairs) all += x + " ";
+  std::string all;
+  for (const auto& x : pairs) all += x + " ";
   CAPTURE(all);
   CHECK(different == 0);
 }

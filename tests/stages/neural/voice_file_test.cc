@@ -138,7 +138,8 @@ TEST_CASE(
        "DIR/v.yaml: error[missing-key]: voice: 'name' is required: what the voice is called\n"
        "DIR/v.yaml:2:1: error[unknown-key]: voice: unknown key 'nmae'; allowed is front_end, "
        "limits, "
-       "parts, gate, compile, flowtts_voice, name, format, model, sample_rate, hop, languages, speakers or "
+       "parts, gate, compile, flowtts_voice, name, format, model, sample_rate, hop, languages, "
+       "speakers or "
        "precision; did you mean 'name'?"},
       {with_line("flowtts_voice: 1", "flowtts_voice: 2"),
        "DIR/v.yaml:1:16: error[unknown-version]: voice: 'flowtts_voice': this is version 2; this "
