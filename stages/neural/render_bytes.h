@@ -10,12 +10,14 @@
 
 namespace flowtts {
 
-/// What a voice's render part takes of a device's memory while it works on a batch, beside the
-/// weights: fixed + per_cell × rows × frames, as it was measured.
+/// What was measured of a voice on a card. While its render part works on a batch it takes fixed +
+/// per_cell × rows × frames of the device's memory, beside the weights.
 struct RenderBytes {
-  double fixed = 0;     ///< Bytes.
-  double per_cell = 0;  ///< Bytes for each row and frame.
-  double weights = 0;   ///< Bytes that the loaded voice holds, once a device.
+  double fixed = 0;              ///< Bytes.
+  double per_cell = 0;           ///< Bytes for each row and frame.
+  double weights = 0;            ///< Bytes that the loaded voice holds, once a device.
+  double plan_per_token = 0;     ///< Bytes that a planned sentence holds for each token.
+  bool batch_dependent = false;  ///< Whether a sentence's samples were seen to differ by its batch.
 
   std::uint64_t of(std::size_t rows, std::size_t frames) const {
     const double bytes = fixed + per_cell * static_cast<double>(rows * frames);

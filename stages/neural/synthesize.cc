@@ -185,6 +185,7 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
       speech.speaker = config_->speakers[static_cast<std::size_t>(input.speaker)];
       speech.seed = input.seed;
       speech.voice = config_->label();
+      speech.batch_dependent = engine_->batch_dependent();
       Audio audio;
       audio.samples = std::move(sounds[i]->samples);
       audio.on_device = std::move(sounds[i]->on_device);

@@ -104,6 +104,8 @@ class VoiceEngine {
 
   /// What decides the samples beside voice and input: "torchscript float32".
   virtual std::string numerics() const = 0;
+  /// Whether a sentence's samples were seen to differ with its company.
+  virtual bool batch_dependent() const { return false; }
   /// What the user had better do; empty where all is well.
   virtual std::string advice() const { return ""; }
 };

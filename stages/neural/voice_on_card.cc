@@ -51,6 +51,12 @@ void note_voice_on_card(const VoiceConfig& voice, const std::string& precision,
         "measured on {}: a render takes {:.0f} MiB and {:.1f} KiB for each row "
         "and frame, at most {:.0f} MiB a lane; weights {:.0f} MiB",
         *card, bytes->fixed / kMebi, bytes->per_cell / 1024, most / kMebi, bytes->weights / kMebi));
+    if (bytes->batch_dependent) {
+      checker.warning("voice",
+                      fmt::format("on {} a sentence's samples depend on the sentences in its "
+                                  "batch: another run may differ in the last digits",
+                                  *card));
+    }
     checker.device_bytes(static_cast<std::uint64_t>(bytes->weights),
                          static_cast<std::uint64_t>(most) / DeviceShare{}.max_items);
   } else {

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <torch/script.h>
 
+#include "stages/neural/torch/batch_check.h"
 #include "tests/torch/models.h"
 
 using flowtts::DeviceId;
@@ -449,6 +450,25 @@ TEST_CASE("Plans of several batches are rendered together, each as in its own co
       CHECK(sounds[k].value().samples == expected);
     }
   }
+}
+
+TEST_CASE("A voice whose samples depend on the sentence's company is found out") {
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice honest(kEcho), honest_in_two(kEchoInTwoParts);
+  CHECK_FALSE(flowtts::depends_on_batch(*open(honest.config(), true), 8));
+  CHECK_FALSE(flowtts::depends_on_batch(*open(honest_in_two.config(), true), 8));
+  const TinyVoice by_sum(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    return tokens.to(torch.float) + tokens.sum().to(torch.float), token_lengths
+)");
+  CHECK(flowtts::depends_on_batch(*open(by_sum.config(), true), 8));
+  const TinyVoice by_length(R"(
+def plan(self, tokens, token_lengths, speaker, speed):
+    return tokens.to(torch.float).unsqueeze(1), tokens.to(torch.float), token_lengths
+def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
+    return torch.full([h.size(0), frames.size(0) * 10], float(frames.size(0)))
+)");
+  CHECK(flowtts::depends_on_batch(*open(by_length.config(), true), 8));
 }
 
 TEST_CASE("The default voice gives the same samples in two halves as in one call") {

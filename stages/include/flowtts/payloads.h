@@ -75,9 +75,10 @@ struct Phonemes {
 /// How a piece of audio came to be spoken.
 struct Speech {
   Sentence sentence;
-  std::string speaker;     ///< The speaker's name in the voice.
-  std::uint64_t seed = 0;  ///< What the random choices for this sentence were drawn from.
-  std::string voice;       ///< The voice's name and content hash: "default@3f2a...".
+  std::string speaker;           ///< The speaker's name in the voice.
+  std::uint64_t seed = 0;        ///< What the random choices for this sentence were drawn from.
+  std::string voice;             ///< The voice's name and content hash: "default@3f2a...".
+  bool batch_dependent = false;  ///< Whether the samples may differ with what was spoken beside it.
 
   std::size_t bytes() const;
 };

@@ -12,6 +12,7 @@
 #include <torch/version.h>
 
 #include "stages/neural/card.h"
+#include "stages/neural/torch/batch_check.h"
 #include "stages/neural/torch/compiled_render.h"
 #include "stages/neural/torch/device_audio.h"
 #include "stages/neural/torch/failure.h"
@@ -90,8 +91,10 @@ class TorchscriptEngine final : public VoiceEngine {
   BatchShapes shapes() const override { return shapes_; }
   BatchShapes render_shapes() const override { return render_shapes_; }
   std::string numerics() const override {
-    return compiled_.renderer ? compiled_.numerics : "torchscript float32";
+    return (compiled_.renderer ? compiled_.numerics : "torchscript float32") +
+           (bytes_.batch_dependent ? ", samples depend on the batch" : "");
   }
+  bool batch_dependent() const override { return bytes_.batch_dependent; }
   std::string advice() const override { return compiled_.advice; }
 
   /// Before the first call: renders with what has been compiled, if anything has.
@@ -119,7 +122,11 @@ class TorchscriptEngine final : public VoiceEngine {
     if (!bytes) {
       bytes = measure_render([&](std::size_t r, std::size_t frames) { return rehearse(r, frames); },
                              device, rows);
-      if (bytes && !voice.hash.empty()) keep_render_bytes(key, *bytes);
+      if (bytes) {
+        bytes->plan_per_token = plan_bytes_per_token_;
+        bytes->batch_dependent = depends_on_batch(*this, rows);
+        if (!voice.hash.empty()) keep_render_bytes(key, *bytes);
+      }
     }
     std::size_t cells = kMostCells;
     if (bytes) {
@@ -286,7 +293,7 @@ class TorchscriptEngine final : public VoiceEngine {
                             ? static_cast<double>(share_.memory_bytes) - kOutsideAllocator
                             : kShareOfFree * static_cast<double>(memory.first);
     const double plans =
-        kUsualTokens * plan_bytes_per_token_ * static_cast<double>(share_.look_ahead);
+        kUsualTokens * bytes.plan_per_token * static_cast<double>(share_.look_ahead);
     return static_cast<std::uint64_t>(std::max({most - bytes.weights - plans, most / 4, 1.0}));
   }
 
