@@ -13,6 +13,7 @@
 #include <c10/core/AllocatorConfig.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <c10/util/Logging.h>
 #include <c10/util/StringUtil.h>
 
 #include "stages/neural/shared_library.h"
@@ -22,6 +23,13 @@
 
 namespace flowtts {
 namespace {
+
+/// Compiled code reports each allocation that fails to LibTorch's log, with pages of stack frames;
+/// here that is an event like others, which the executor deals with and counts. A level of the
+/// user's own is left alone.
+void keep_log_quiet() {
+  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
+}
 
 Error unavailable(DeviceId device, std::string_view reason) {
   return Error{"device_unavailable", c10::str(device.text(), " cannot be used: ", reason), false,
@@ -59,6 +67,7 @@ class TorchRuntime final : public DeviceRuntime {
   TorchRuntime() {
     const QuietWarnings quiet;
     prepare_torch();
+    keep_log_quiet();
     at::Context& context = at::globalContext();
     context.setAllowTF32CuDNN(false);
     context.setAllowTF32CuBLAS(false);
