@@ -6,12 +6,12 @@
 #include <system_error>
 #include <utility>
 
-#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/StringUtil.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include "stages/neural/torch/failure.h"
+#include "stages/neural/torch/guarded.h"
 #include "stages/neural/torch/torch_runtime.h"
 
 namespace flowtts {
@@ -23,37 +23,6 @@ Error cannot_load(const std::filesystem::path& package, std::string_view reason)
   return {"voice_not_loaded",
           c10::str("the compiled voice ", package.string(), " cannot be loaded: ", reason), false,
           true};
-}
-
-std::int64_t count_failed_allocations(DeviceId device) {
-  if (device.kind == DeviceKind::kCpu) return 0;
-  return c10::getDeviceAllocator(c10::DeviceType::CUDA)
-      ->getDeviceStats(static_cast<c10::DeviceIndex>(device.index))
-      .num_ooms;
-}
-
-bool answers(DeviceId device) {
-  if (device.kind == DeviceKind::kCpu) return true;
-  try {
-    const c10::Device gpu(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device.index));
-    const c10::impl::VirtualGuardImpl guard(gpu.type());
-    guard.synchronizeStream(guard.getStream(gpu));
-    return true;
-  } catch (const std::exception&) {
-    return false;
-  }
-}
-
-Error error_of(FailureKind kind, std::string message) {
-  switch (kind) {
-    case FailureKind::kOutOfMemory:
-      return {"out_of_memory", std::move(message), true, false};
-    case FailureKind::kDeviceLost:
-      return {"device_lost", std::move(message), false, true};
-    case FailureKind::kOther:
-      break;
-  }
-  return {"model_failed", std::move(message), false, false};
 }
 
 }  // namespace
@@ -91,34 +60,19 @@ Result<std::shared_ptr<AotiRenderer>> AotiRenderer::open(const std::filesystem::
 }
 
 Result<at::Tensor> AotiRenderer::run(std::vector<at::Tensor> inputs) {
-  const std::int64_t failed_allocations = count_failed_allocations(device_);
-  FailureKind kind = FailureKind::kOther;
-  std::string message;
-  try {
+  const at::Device where =
+      device_.kind == DeviceKind::kCpu
+          ? at::Device(at::kCPU)
+          : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device_.index));
+  std::vector<at::Tensor> made;
+  const auto failure = guarded(where, [&] {
     for (at::Tensor& input : inputs) input = input.contiguous();
-    std::vector<at::Tensor> made = loader_->boxed_run(std::move(inputs));
-    if (made.size() == 1) return std::move(made.front());
-    return Error{"bad_model_output", c10::str("the compiled voice made ", made.size(),
-                                              " tensors; expected is one, the audio")};
-  } catch (const c10::OutOfMemoryError& error) {
-    kind = FailureKind::kOutOfMemory;
-    message = brief_failure(error.what_without_backtrace());
-  } catch (const c10::Error& error) {
-    kind = classify_failure(error.what_without_backtrace());
-    message = brief_failure(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    kind = classify_failure(error.what());
-    message = brief_failure(error.what());
-  }
-  // Outside the catch blocks, where the exception and what it held are gone.
-  if (!answers(device_)) {
-    kind = FailureKind::kDeviceLost;
-  } else if (kind == FailureKind::kOther &&
-             count_failed_allocations(device_) > failed_allocations) {
-    kind = FailureKind::kOutOfMemory;
-    message = "CUDA out of memory: " + message;
-  }
-  return error_of(kind, std::move(message));
+    made = loader_->boxed_run(std::move(inputs));
+  });
+  if (failure) return *failure;
+  if (made.size() == 1) return std::move(made.front());
+  return Error{"bad_model_output", c10::str("the compiled voice made ", made.size(),
+                                            " tensors; expected is one, the audio")};
 }
 
 }  // namespace flowtts

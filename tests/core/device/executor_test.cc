@@ -19,19 +19,6 @@ namespace {
 using namespace flowtts;
 using namespace flowtts::device_test;
 
-constexpr double kHour = 3.6e6;  // As max_wait_ms: only full batches leave.
-
-DeviceStagePlan plan(const std::shared_ptr<AnyStage>& stage, int devices, int lanes,
-                     BatchPolicy batch = {1, kHour, 0}) {
-  DeviceStagePlan made;
-  made.id = "speak";
-  made.prototype = stage.get();
-  for (int i = 0; i < devices; ++i) made.devices.push_back(cpu(i));
-  made.lanes = lanes;
-  made.batch = batch;
-  return made;
-}
-
 /// What process_batch was given, from any lane.
 class BatchLog {
  public:

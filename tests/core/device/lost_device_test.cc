@@ -11,20 +11,11 @@ namespace {
 using namespace flowtts;
 using namespace flowtts::device_test;
 
+constexpr BatchPolicy kSmall{4, 1, 0};
+
 TextResults lost(Texts batch) {
   return TextResults(batch.size(),
                      Error{std::string(kDeviceLostCode), "fell off the bus", false, true});
-}
-
-DeviceStagePlan plan(const std::shared_ptr<AnyStage>& stage, int devices, int lanes,
-                     BatchPolicy batch = {4, 1, 0}) {
-  DeviceStagePlan made;
-  made.id = "speak";
-  made.prototype = stage.get();
-  for (int i = 0; i < devices; ++i) made.devices.push_back(cpu(i));
-  made.lanes = lanes;
-  made.batch = batch;
-  return made;
 }
 
 }  // namespace
@@ -37,7 +28,7 @@ TEST_CASE("the work of a device that is lost is done by the others, and nothing 
   };
   const auto stage = make_stage(script);
   Inbox inbox;
-  DeviceExecutor executor({plan(stage, 3, 2)});
+  DeviceExecutor executor({plan(stage, 3, 2, kSmall)});
   REQUIRE_FALSE(executor.start().has_value());
   for (int id = 0; id < 2000; ++id) executor.submit(0, inbox.job(id, 1 + id % 5U));
   inbox.wait_for(2000);
@@ -54,7 +45,7 @@ TEST_CASE("where the last device is lost every job ends with that Error, which i
   script.process = [](Texts batch, DeviceContext&) { return lost(batch); };
   const auto stage = make_stage(script);
   std::atomic<int> fatal = 0, calls = 0;
-  DeviceExecutor executor({plan(stage, 2, 2)});
+  DeviceExecutor executor({plan(stage, 2, 2, kSmall)});
   const auto count = [&](Result<AnyPayload> result, std::size_t) {
     if (result.is_error() && result.error().fatal && result.error().code == kDeviceLostCode)
       ++fatal;

@@ -72,6 +72,20 @@ inline std::shared_ptr<AnyStage> make_stage(Script script) {
 
 inline DeviceId cpu(int index) { return {DeviceKind::kCpu, index}; }
 
+constexpr double kHour = 3.6e6;  // As max_wait_ms: only full batches leave.
+
+/// The stage on so many CPU devices, as the executor is given it.
+inline DeviceStagePlan plan(const std::shared_ptr<AnyStage>& stage, int devices, int lanes,
+                            BatchPolicy batch = {1, kHour, 0}) {
+  DeviceStagePlan made;
+  made.id = "speak";
+  made.prototype = stage.get();
+  for (int i = 0; i < devices; ++i) made.devices.push_back(cpu(i));
+  made.lanes = lanes;
+  made.batch = batch;
+  return made;
+}
+
 /// What a job's item refers to.
 struct Owner {
   RecordKey record;

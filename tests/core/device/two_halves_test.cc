@@ -11,8 +11,6 @@ namespace {
 using namespace flowtts;
 using namespace flowtts::device_test;
 
-constexpr double kHour = 3.6e6;  // As max_wait_ms: only full batches leave.
-
 /// What a first half knows of an item: how long it really is, and where that was found out.
 struct Planned {
   int id = 0;
@@ -82,17 +80,6 @@ std::shared_ptr<AnyStage> stage_with(const std::shared_ptr<Log>& log, bool halve
   static_cast<TwoHalves*>(stage->object())->log = log;
   static_cast<TwoHalves*>(stage->object())->halves = halves;
   return stage;
-}
-
-DeviceStagePlan plan(const std::shared_ptr<AnyStage>& stage, int devices, int lanes,
-                     BatchPolicy batch) {
-  DeviceStagePlan made;
-  made.id = "speak";
-  made.prototype = stage.get();
-  for (int i = 0; i < devices; ++i) made.devices.push_back(cpu(i));
-  made.lanes = lanes;
-  made.batch = batch;
-  return made;
 }
 
 }  // namespace
