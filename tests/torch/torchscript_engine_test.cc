@@ -452,6 +452,42 @@ TEST_CASE("Plans of several batches are rendered together, each as in its own co
   }
 }
 
+TEST_CASE("A compiled render part that is asked for and is not there is refused with what to do") {
+  struct Case {
+    const char* precision;
+    const char* compiled;
+    bool has_exporter;
+    std::string refusal;  ///< A part of it; empty where the voice is opened.
+  };
+  const Case cases[] = {
+      {"auto", "auto", true, ""},
+      {"float32", "never", true, ""},
+      {"auto", "always", true, "run `flowtts voice compile tiny.yaml`"},
+      {"float16", "auto", true, "run `flowtts voice compile tiny.yaml --precision float16`"},
+      {"bfloat16", "never", true, "in bfloat16"},
+      {"auto", "always", false, "names no exporter"},
+  };
+  const auto binding = flowtts::testing::bind_cpu();
+  const TinyVoice voice(kEchoInTwoParts);
+  for (const Case& c : cases) {
+    flowtts::VoiceConfig config = voice.config();
+    config.file = "tiny.yaml";
+    config.hash = "0123456789abcdef0123456789abcdef";
+    if (c.has_exporter) config.exporter = "tiny.py";
+    flowtts::TorchscriptOptions options;
+    options.voice.precision = c.precision;
+    options.voice.compiled = c.compiled;
+    const auto opened = flowtts::open_torchscript(config, DeviceId{}, options);
+    CAPTURE(c.precision);
+    CAPTURE(c.compiled);
+    REQUIRE(opened.ok() == c.refusal.empty());
+    if (opened.ok()) continue;
+    CHECK(opened.error().code == "voice_not_compiled");
+    CHECK(opened.error().fatal);
+    CHECK(opened.error().message.find(c.refusal) != std::string::npos);
+  }
+}
+
 TEST_CASE("A voice whose samples depend on the sentence's company is found out") {
   const auto binding = flowtts::testing::bind_cpu();
   const TinyVoice honest(kEcho), honest_in_two(kEchoInTwoParts);

@@ -60,7 +60,8 @@ Result<CompiledRender> open_compiled_render(const VoiceConfig& voice, DeviceId d
                        TORCH_VERSION, ": run `", command(voice, options.precision), "`"),
         false, true};
   }
-  if (options.compiled == "auto" && !voice.exporter.empty()) {
+  // On a CPU a compiled render part need not be any faster.
+  if (device.kind == DeviceKind::kCuda && options.compiled == "auto" && !voice.exporter.empty()) {
     render.advice = c10::str("voice '", voice.name, "' is not compiled for ", card,
                              " and speaks at a fraction of its speed: `", command(voice, "auto"),
                              "` compiles it, once");
