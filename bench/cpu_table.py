@@ -2,12 +2,13 @@
 """The whole of pipelines/align.yaml on a CPU against the bare model on the same sentences with as
 many lanes, one after the other and again, since other programs may be at work beside them.
 
-    bench/cpu_table.py [--records 60] [--lanes 1 2] [--repeat 5]
+    bench/cpu_table.py [--records 120] [--lanes 1 2] [--repeat 5]
 
 "audio s/s": FlowTTS without its start (gpu_table.py says how), resampling, writing and all; the
 bare model without even resampling. "ratio": median of the ratios of each pair that ran next to one
-another. By processor time instead of time, the pair's ratio tells what the rest of the pipeline
-costs whatever else the machine does: "CPU".
+another. "CPU s / 1,000 s": processor seconds for 1,000 seconds of audio, of FlowTTS less those of a
+run of one conversation, which are its start; their ratio tells what the rest of the pipeline costs
+whatever else the machine does.
 """
 import argparse
 import pathlib
@@ -21,14 +22,17 @@ HEAD = ["lanes", "FlowTTS audio s/s", "bare model audio s/s", "ratio", "of pairs
         "CPU s / 1,000 s", "bare", "ratio by CPU", "FlowTTS host MiB"]
 
 
+def whole_pipeline(options, source, lanes):
+    return rows.run_flowtts(options.flowtts, source, options.output.resolve() / "cpu-table", Gpu(),
+                            [f"sample.alpha={options.alpha}", "synthesize.devices=cpu",
+                             f"synthesize.lanes={lanes}",
+                             f"synthesize.compiled={options.compiled}", *options.set])
+
+
 def pair(options, source, lanes):
-    gpu = Gpu()
-    bare = rows.run_oracle(options.oracle, source, options.alpha, gpu,
+    bare = rows.run_oracle(options.oracle, source, options.alpha, Gpu(),
                            ["--device", "cpu", "--lanes", lanes, "--compiled", options.compiled])
-    whole = rows.run_flowtts(options.flowtts, source, options.output.resolve() / "cpu-table", gpu,
-                             [f"sample.alpha={options.alpha}", "synthesize.devices=cpu",
-                              f"synthesize.lanes={lanes}",
-                              f"synthesize.compiled={options.compiled}", *options.set])
+    whole = whole_pipeline(options, source, lanes)
     if abs(whole["audio"] / bare["audio"] - 1) > 0.001:
         raise rows.Failed(f"not the same work: {whole['audio']} and {bare['audio']} s of audio")
     return whole, bare
@@ -38,25 +42,27 @@ def middle(pairs, value):
     return statistics.median(value(whole, bare) for whole, bare in pairs)
 
 
-def cost(row):
-    return row["cpu"] / row["audio"] * 1000
+def cost(row, start=None):
+    """Processor seconds for 1,000 seconds of audio, less the start's."""
+    start = start or {"cpu": 0, "audio": 0}
+    return (row["cpu"] - start["cpu"]) / (row["audio"] - start["audio"]) * 1000
 
 
-def line(lanes, pairs):
+def line(lanes, pairs, start):
     ratios = [whole["speed"] / bare["speed"] for whole, bare in pairs]
     return [str(lanes), f"{middle(pairs, lambda whole, _: whole['speed']):.1f}",
             f"{middle(pairs, lambda _, bare: bare['speed']):.1f}",
             f"{statistics.median(ratios):.3f}", f"{min(ratios):.3f} to {max(ratios):.3f}",
-            f"{middle(pairs, lambda whole, _: cost(whole)):.2f}",
+            f"{middle(pairs, lambda whole, _: cost(whole, start)):.2f}",
             f"{middle(pairs, lambda _, bare: cost(bare)):.2f}",
-            f"{middle(pairs, lambda whole, bare: cost(bare) / cost(whole)):.3f}",
+            f"{middle(pairs, lambda whole, bare: cost(bare) / cost(whole, start)):.3f}",
             rows.mib(max(whole["host"] for whole, _ in pairs))]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=60)
+    parser.add_argument("--records", type=int, default=120)
     parser.add_argument("--alpha", type=float, default=1)
     parser.add_argument("--lanes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeat", type=int, default=5)
@@ -74,13 +80,14 @@ def main():
     lines, about = [], [rows.conditions(Gpu())]
     try:
         for lanes in options.lanes:
+            start = whole_pipeline(options, rows.conversations(1), lanes)
             pairs = []
             for i in range(options.repeat):
                 pairs.append(pair(options, source, lanes))
                 whole, bare = pairs[-1]
                 print(f"lanes: {lanes}, pair {i + 1}: {whole['speed']:.1f} and {bare['speed']:.1f} "
                       "audio s/s", file=sys.stderr, flush=True)
-            lines.append(line(lanes, pairs))
+            lines.append(line(lanes, pairs, start))
             whole = rows.middle([whole for whole, _ in pairs])
             about.append(f"lanes: {lanes}: {whole['numerics']}, {whole['items']:,} sentences, "
                          f"{whole['audio']:,.0f} s of audio, {options.repeat} pairs. Busy, in "
