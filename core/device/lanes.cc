@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <deque>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -56,10 +57,13 @@ BatchLimits limits_of(const BatchPolicy& policy, BatchShapes shapes, const Memor
   return limits;
 }
 
-/// Keeps an object for the life of the process.
+/// Keeps an object for the life of the process, in a list that is never destroyed.
 template <class T>
-void leak(T object) {
-  static_cast<void>(new T(std::move(object)));
+void keep_for_ever(T object) {
+  static std::mutex mutex;
+  static auto* const kept = new std::deque<T>;
+  const std::lock_guard lock(mutex);
+  kept->push_back(std::move(object));
 }
 
 }  // namespace
@@ -136,7 +140,7 @@ void DeviceLanes::leave() {
   std::shared_ptr<const Copy> last;
   const std::lock_guard lock(mutex_);
   if (--threads_ == 0) last = std::move(copy_);
-  if (lost_ && last) leak(std::move(last));
+  if (lost_ && last) keep_for_ever(std::move(last));
 }
 
 std::optional<Error> DeviceLanes::prepare(Lane& lane, Binding& binding) {
@@ -339,7 +343,7 @@ void DeviceLanes::give_up_device(Batch& batch, const std::vector<JobOutcome>& ou
   const bool first = !lost_.exchange(true);
   const bool others_left = queue_.give_up(number_);
   for (LaneJob& job : batch.jobs) {
-    if (job.prepared) leak(std::exchange(job.prepared, nullptr));
+    if (job.prepared) keep_for_ever(std::exchange(job.prepared, nullptr));
     if (++job.devices_lost >= kMostDevicesLost) {
       finish(job,
              Error{std::string(kDeviceLostCode),
