@@ -221,8 +221,8 @@ def compile_package(torch, module, inputs, shapes, path, device):
     }
     if device.startswith("cuda"):
         # One kernel for a matrix product, whatever the number of rows, so that a sentence has the
-        # same bits in every batch; cuBLAS takes another one, with other roundings, as rows grow.
-        # Which one is tried out here, which takes most of the time.
+        # same bits in every batch; cuBLAS is free to take another one, with other roundings. Which
+        # one is tried out here, which takes most of the time.
         options["max_autotune_gemm"] = True
         options["max_autotune_gemm_backends"] = "TRITON"
     torch._inductor.aoti_compile_and_package(program, package_path=path, inductor_configs=options)
