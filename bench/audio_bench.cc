@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "stages/audio/audio_encoder.h"
 #include "stages/audio/pcm16.h"
 #include "stages/audio/resampler.h"
-#include "stages/io/atomic_file.h"
 
 namespace {
 

@@ -9,6 +9,7 @@
 #include "cli/format.h"
 #include "cli/text.h"
 #include "core/config/params.h"
+#include "core/run/output_folder.h"
 
 namespace flowtts::cli {
 namespace {
@@ -73,10 +74,13 @@ std::string stages_text(const Pipeline& pipeline, bool colour) {
 
 std::string output_text(const RunSettings& settings) {
   if (settings.output.empty()) return "none: the run writes no files of its own";
-  std::error_code unreadable;
-  const bool taken = std::filesystem::exists(settings.output, unreadable) &&
-                     !std::filesystem::is_empty(settings.output, unreadable);
-  return settings.output.string() + (taken ? " (is not empty: a run would refuse it)" : "");
+  if (const auto objection = output_objection(settings.output)) return objection->message;
+  const auto journal = read_journal(settings.output / OutputFolder::kJournal);
+  if (!journal.ok() || !journal->session) return settings.output.string();
+  const std::string folder = settings.output.string();
+  if (journal->end) return fmt::format("{}, where everything is done", folder);
+  return fmt::format("{}, where {} are done: the run would go on there", folder,
+                     format_number_of(journal->done.size(), "record"));
 }
 
 /// What the stages need on one device, by their own word.

@@ -20,6 +20,7 @@ std::string headline(const Pipeline& pipeline, const RunReport& report, bool col
   switch (report.status) {
     case RunStatus::kSucceeded:
       text = paint("done", Style::kGreen, colour);
+      if (report.already_complete) text = "was done before; nothing was left to do";
       break;
     case RunStatus::kOverPolicy:
       text = paint("too many records failed", Style::kRed, colour);
@@ -30,10 +31,13 @@ std::string headline(const Pipeline& pipeline, const RunReport& report, bool col
     default:
       text = paint("ended early", Style::kRed, colour);
   }
-  text = fmt::format("{}: {} after {}", pipeline.name(), text, format_duration(report.seconds));
+  text = fmt::format("{}: {}", pipeline.name(), text);
+  if (!report.already_complete) {
+    text += fmt::format(" after {}", format_duration(report.seconds));
+  }
   if (report.media_seconds > 0) {
     text += fmt::format("; {} of audio", format_duration(report.media_seconds));
-    if (report.seconds > 0) {
+    if (report.seconds > 0 && report.records_done_before == 0) {
       text += fmt::format(", {} audio s/s", format_rate(report.media_seconds / report.seconds));
     }
   }
@@ -57,7 +61,13 @@ std::string reasons(const char* what, const Counts& counts) {
 }
 
 std::string ledgers(const RunReport& report) {
-  return "  " + ledger_line("records", report.records) + "\n" +
+  std::string before;
+  if (report.records_done_before > 0 && !report.already_complete) {
+    before = fmt::format("  {} of them had been done before, in {}\n",
+                         format_number_of(report.records_done_before, "record"),
+                         format_number_of(report.session - 1, "session"));
+  }
+  return "  " + ledger_line("records", report.records) + "\n" + before +
          reasons("filtered records by stage", report.filtered_records) + "  " +
          ledger_line("items", report.items) + "\n" +
          reasons("filtered items by reason", report.filtered_items) +
@@ -148,15 +158,14 @@ std::string next_step(const Pipeline& pipeline, const RunReport& report) {
           failed, format_count(report.records.read), pipeline.settings().max_failed,
           read_failures(pipeline), report.records.failed);
     case RunStatus::kInterrupted:
-      return fmt::format(
-          "\nWhat is written is complete; {}the rest of the input was left. To do it all, run "
-          "again "
-          "with an\noutput folder of its own: --set run.output=DIR\n",
-          report.records.unfinished > 0
-              ? format_number_of(report.records.unfinished, "record") + " in flight and "
-              : "");
+      return fmt::format("\n{}The same command goes on from here.\n",
+                         report.records.unfinished > 0
+                             ? format_number_of(report.records.unfinished, "record") +
+                                   " in flight will be done again. "
+                             : "");
     default:
-      return "\nWhat was written until then is complete.\n";
+      return "\nWhat is done is safe. Once the cause is mended, the same command goes on from "
+             "here.\n";
   }
 }
 

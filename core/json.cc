@@ -5,9 +5,11 @@
 #include <cmath>
 #include <string>
 
+#include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include "core/json_value.h"
 #include "core/utf8.h"
 
 namespace flowtts {
@@ -122,6 +124,78 @@ JsonWriter& JsonWriter::raw_members(std::string_view members) {
 
 std::string_view JsonWriter::text() const {
   return {impl_->buffer.GetString(), impl_->buffer.GetSize()};
+}
+
+namespace {
+
+const rapidjson::Value& as_value(const void* value) {
+  return *static_cast<const rapidjson::Value*>(value);
+}
+
+}  // namespace
+
+JsonValue JsonValue::parse(std::string_view text) {
+  auto document = std::make_shared<rapidjson::Document>();
+  document->Parse<rapidjson::kParseFullPrecisionFlag | rapidjson::kParseIterativeFlag>(text.data(),
+                                                                                       text.size());
+  if (document->HasParseError()) return {};
+  const void* root = static_cast<const rapidjson::Value*>(document.get());
+  return {std::move(document), root};
+}
+
+JsonValue JsonValue::operator[](std::string_view key) const {
+  if (!value_ || !as_value(value_).IsObject()) return {};
+  const rapidjson::Value name(rapidjson::StringRef(key.data(), key.size()));
+  const auto found = as_value(value_).FindMember(name);
+  if (found == as_value(value_).MemberEnd()) return {};
+  return {document_, &found->value};
+}
+
+std::size_t JsonValue::size() const {
+  return value_ && as_value(value_).IsArray() ? as_value(value_).Size() : 0;
+}
+
+JsonValue JsonValue::at(std::size_t index) const {
+  if (index >= size()) return {};
+  return {document_, &as_value(value_)[static_cast<rapidjson::SizeType>(index)]};
+}
+
+std::vector<std::pair<std::string, JsonValue>> JsonValue::members() const {
+  std::vector<std::pair<std::string, JsonValue>> members;
+  if (!value_ || !as_value(value_).IsObject()) return members;
+  for (const auto& member : as_value(value_).GetObject()) {
+    members.emplace_back(std::string(member.name.GetString(), member.name.GetStringLength()),
+                         JsonValue(document_, &member.value));
+  }
+  return members;
+}
+
+std::optional<std::string> JsonValue::text() const {
+  if (!value_ || !as_value(value_).IsString()) return std::nullopt;
+  return std::string(as_value(value_).GetString(), as_value(value_).GetStringLength());
+}
+
+std::optional<std::uint64_t> JsonValue::number() const {
+  if (!value_ || !as_value(value_).IsUint64()) return std::nullopt;
+  return as_value(value_).GetUint64();
+}
+
+std::optional<double> JsonValue::real() const {
+  if (!value_ || !as_value(value_).IsNumber()) return std::nullopt;
+  return as_value(value_).GetDouble();
+}
+
+std::optional<bool> JsonValue::flag() const {
+  if (!value_ || !as_value(value_).IsBool()) return std::nullopt;
+  return as_value(value_).GetBool();
+}
+
+std::string JsonValue::json() const {
+  if (!value_) return "null";
+  Buffer buffer;
+  rapidjson::Writer<Buffer> writer(buffer);
+  as_value(value_).Accept(writer);
+  return {buffer.GetString(), buffer.GetSize()};
 }
 
 }  // namespace flowtts

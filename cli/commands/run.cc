@@ -1,17 +1,10 @@
 #include <flowtts/run.h>
-#include <cstdio>
-#include <cstdlib>
 
 #include <memory>
-
-#include <fmt/format.h>
+#include <utility>
 
 #include "cli/command.h"
-#include "cli/report_diagnostics.h"
-#include "cli/run_view.h"
-#include "cli/signals.h"
-#include "cli/summary.h"
-#include "cli/terminal.h"
+#include "cli/execute_run.h"
 
 namespace flowtts::cli {
 namespace {
@@ -19,60 +12,24 @@ namespace {
 struct Arguments {
   std::string file;
   std::vector<std::string> overrides;
-  bool quiet = false;
-  bool json = false;
+  std::string accept_changes;
+  RunTalk talk;
 };
 
-void print_report(const Pipeline& pipeline, const RunReport& report, const Arguments& arguments) {
-  if (arguments.json) {
-    fmt::print("{}\n", report_json(pipeline, report));
-  } else if (!arguments.quiet && !report.stages.empty()) {  // something was begun
-    fmt::print("{}", run_summary(pipeline, report, Terminal(stdout).colour()));
-  }
-}
-
-bool lost_a_device(const RunReport& report) {
-  for (const StageReport& stage : report.stages) {
-    for (const DeviceReport& device : stage.devices) {
-      if (!device.lost.empty()) return true;
-    }
-  }
-  return false;
-}
-
 int run_pipeline(const Arguments& arguments) {
-  RunView view(RunView::mode_for(Terminal(stderr), arguments.quiet));
-  const RunView::Mode mode = RunView::mode_for(Terminal(stderr), arguments.quiet);
-  const SignalGuard signals([&view](int) {
-    view.message(MessageLevel::kInfo, "signal received; a second one ends the program at once");
-  });
-
-  Pipeline::Options options;
-  options.overrides = arguments.overrides;
-  Diagnostics diagnostics;
-  std::optional<Pipeline> pipeline = Pipeline::read(arguments.file, options, diagnostics);
-  print_diagnostics(diagnostics);
-  if (!pipeline) return kUsageError;
-
-  RunOptions run_options;
-  run_options.observer = &view;
-  run_options.stop = signals.token();
-  run_options.progress_every_s = RunView::progress_every_s(mode);
-  const RunReport report = run(*pipeline, run_options);
-  view.close();
-
-  if (report.error && !view.has_shown(report.error->message)) {
-    complain("error: " + report.error->message);
+  RunOptions options;
+  std::string wrong;
+  options.accept_changes = accepted_changes(arguments.accept_changes, wrong);
+  if (!wrong.empty()) {
+    complain(wrong + "\nTry 'flowtts run --help'.");
+    return kUsageError;
   }
-  print_report(*pipeline, report, arguments);
-  const bool interrupted = report.status == RunStatus::kInterrupted;
-  const int status = interrupted ? 128 + signals.first() : static_cast<int>(report.status);
-  if (lost_a_device(report)) {
-    // Everything is written and told. What libraries do with a lost device as they go could hang.
-    std::fflush(nullptr);
-    std::_Exit(status);
-  }
-  return status;
+  const auto read = [&](Diagnostics& diagnostics) {
+    Pipeline::Options how;
+    how.overrides = arguments.overrides;
+    return Pipeline::read(arguments.file, how, diagnostics);
+  };
+  return execute_run(read, std::move(options), arguments.talk);
 }
 
 std::function<int()> prepare(Options& options) {
@@ -82,8 +39,9 @@ std::function<int()> prepare(Options& options) {
                "Change a value of the file: a stage's parameter (sample.alpha=0.1), its "
                "concurrency, devices, lanes or batch (synthesize.devices=cuda:0), a variable "
                "(vars.output=out/mine) or a setting of the run (run.seed=7). May be repeated.");
-  options.flag("-q,--quiet", arguments->quiet, "Print warnings and errors, and nothing else.");
-  options.flag("--json", arguments->json,
+  options.value("--accept-changes", "LIST", arguments->accept_changes, kAcceptChangesDoc);
+  options.flag("-q,--quiet", arguments->talk.quiet, "Print warnings and errors, and nothing else.");
+  options.flag("--json", arguments->talk.json,
                "Print the report as JSON in place of the summary: what run.json holds.");
   return [arguments] { return run_pipeline(*arguments); };
 }
@@ -91,14 +49,22 @@ std::function<int()> prepare(Options& options) {
 }  // namespace
 
 const Command kRunCommand{
-    "run", "FILE [--set NAME.KEY=VALUE]... [--quiet] [--json]",
+    "run", "FILE [--set NAME.KEY=VALUE]... [--accept-changes LIST] [--quiet] [--json]",
     "Run a pipeline: read, work on every device, write, and say what came out.",
     R"(Output:
-  The pipeline says where it writes (run.output). The folder must be empty or new: nothing is ever
-  overwritten. In it are, besides what the stages write,
+  The pipeline says where it writes (run.output): a new or empty folder, or one in which this run was
+  begun. In it are, besides what the stages write,
     run.json        the configuration, versions, times and counts of the run
     failures.jsonl  a line for each item that failed: stage, error and the item itself
+    journal.jsonl   which records are done
     log/            what was printed
+
+Going on:
+  A run that was interrupted in whatever way goes on by the same command. What is done is not made
+  again, and in the end the folder is as if nothing had happened. Where the input, the pipeline, a
+  voice or FlowTTS itself has changed so that the results would be others, that is said and nothing
+  is touched. Threads, devices, lanes and limits may change. A folder with anything else in it is
+  refused; nothing is ever overwritten.
 
 Examples:
   flowtts run pipelines/align.yaml

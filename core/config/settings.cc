@@ -51,6 +51,12 @@ const std::vector<ParamInfo>& run_params() {
         .param("drain_s", &RunSettings::drain_s,
                "How long an interrupted run may finish what it has begun.")
         .range(0, 600)
+        .unit("seconds")
+        .param("commit_every_s", &RunSettings::commit_every_s,
+               "How long a settled record waits at the most before it is synced to the disk, with "
+               "all others that have come together, and counts as done. What is lost at a crash is "
+               "made again.")
+        .range(0, 3600)
         .unit("seconds");
   });
   return kParams;

@@ -138,7 +138,7 @@ class StageRunner {
     if (made) stats_.made.fetch_add(1, std::memory_order_relaxed);
     const auto followers = static_cast<std::uint32_t>(stage_.followers.size());
     if (followers == 0 || !made) {
-      state_.add_media(made ? made.seconds() : claim.packet().payload().seconds());
+      state_.add_media(claim.record(), made ? made.seconds() : claim.packet().payload().seconds());
       finish(std::move(claim), Ending::kWritten, true, 1);
       return;
     }
@@ -151,7 +151,7 @@ class StageRunner {
     stats_.made.fetch_add(made.size(), std::memory_order_relaxed);
     const auto followers = static_cast<std::uint32_t>(stage_.followers.size());
     if (followers == 0 || made.empty()) {
-      for (const AnyPayload& last : made) state_.add_media(last.seconds());
+      for (const AnyPayload& last : made) state_.add_media(claim.record(), last.seconds());
       finish(std::move(claim), Ending::kWritten, true, 1);
       return;
     }
@@ -193,7 +193,7 @@ class GatherRunner {
       return;
     }
     stats_.received.fetch_add(1, std::memory_order_relaxed);
-    state_.add_media(packet->payload().seconds());
+    state_.add_media(*packet->record(), packet->payload().seconds());
     state_.item_ended(*packet, stage_.id, Ending::kWritten, true, 1);
     claim.arrive(gather_);
   }
@@ -267,10 +267,12 @@ class GatherRunner {
 }  // namespace
 
 struct Flow::Impl final : RecordListener {
-  Impl(Pipeline& pipeline, RunState& run_state, DeviceExecutor* device_executor)
+  Impl(Pipeline& pipeline, RunState& run_state, DeviceExecutor* device_executor,
+       const DoneRecords& done_before)
       : stages(pipeline.stages()),
         state(run_state),
         executor(device_executor),
+        done(done_before),
         threads(pipeline.settings().threads > 0
                     ? pipeline.settings().threads
                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
@@ -465,11 +467,31 @@ struct Flow::Impl final : RecordListener {
 
   // --- the reader --------------------------------------------------------------------------------
 
-  /// What the record filters that stand directly behind the source say of a record.
+  /// Whether an earlier session has done the record, which is then counted. A record of that place
+  /// that says something else ends the run.
+  bool done_before(const RecordKey& key) {
+    const DoneRecord* record = done.find(key.index);
+    const bool changed = record && record->content_hash != key.content_hash;
+    if (!record || (changed && done.changed_are_new())) return false;
+    if (changed) {
+      state.fail(at_stage(stages[source],
+                          {"input_changed",
+                           fmt::format("record {} ('{}') is not the one that an earlier session of "
+                                       "this run has done: the input has changed",
+                                       key.index, key.id)}));
+      return true;
+    }
+    state.record_done_before(*record);
+    return true;
+  }
+
+  /// Whether a record is to be made: it is not done yet, and the record filters that stand directly
+  /// behind the source keep it.
   bool keep(const RecordKey& key) {
     state.stats(source).touch();
     // An interrupted source is let go at the next record, which is then not counted.
     if (state.reading().stop_requested()) return true;
+    if (done_before(key)) return false;
     std::optional<FilterError> failed;
     for (const std::size_t filter : reader_filters) {
       StageStats& stats = state.stats(filter);
@@ -496,8 +518,12 @@ struct Flow::Impl final : RecordListener {
   /// Whether a record that the source has made may enter; a source that does not ask about its
   /// records is asked about them here. Where a filter failed, so does the record.
   bool may_enter(AnySourceRecord& record, std::size_t& stage) {
-    if (reader_filters.empty() || !record.payload.ok()) return true;
     auto answer = asked.find(record.key.index);
+    if (!record.payload.ok()) {
+      if (answer != asked.end()) asked.erase(answer);
+      const bool ends_run = record.payload.is_error() && record.payload.error().fatal;
+      return ends_run || !done_before(record.key);
+    }
     if (answer == asked.end()) {
       if (!keep(record.key)) return false;
       answer = asked.find(record.key.index);
@@ -602,6 +628,7 @@ struct Flow::Impl final : RecordListener {
   std::vector<PipelineStage>& stages;
   RunState& state;
   DeviceExecutor* executor;
+  const DoneRecords& done;
   const int threads;
   oneapi::tbb::global_control parallelism;
   oneapi::tbb::task_arena arena;
@@ -623,8 +650,8 @@ struct Flow::Impl final : RecordListener {
   std::size_t entry_stage = 0;  ///< The source, or the last record filter that it asks itself.
 };
 
-Flow::Flow(Pipeline& pipeline, RunState& state, DeviceExecutor* executor)
-    : impl_(std::make_unique<Impl>(pipeline, state, executor)) {}
+Flow::Flow(Pipeline& pipeline, RunState& state, DeviceExecutor* executor, const DoneRecords& done)
+    : impl_(std::make_unique<Impl>(pipeline, state, executor, done)) {}
 Flow::~Flow() = default;
 
 void Flow::run() { impl_->run(); }

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/device/executor.h"
+#include "core/run/done_records.h"
 #include "core/run/run_state.h"
 
 namespace flowtts {
@@ -14,7 +15,8 @@ namespace flowtts {
 class Flow final {
  public:
   /// \param executor null where the pipeline has no device stage.
-  Flow(Pipeline& pipeline, RunState& state, DeviceExecutor* executor);
+  /// \param done     the records that earlier sessions have done.
+  Flow(Pipeline& pipeline, RunState& state, DeviceExecutor* executor, const DoneRecords& done);
   ~Flow();
   Flow(const Flow&) = delete;
   Flow& operator=(const Flow&) = delete;

@@ -15,7 +15,29 @@ std::uint64_t bytes_needed(const AnyPayload& payload, double growth) {
   return 1 + static_cast<std::uint64_t>(bytes >= 0 && bytes < kMost ? bytes : kMost);
 }
 
+void count(std::vector<std::pair<std::string, std::uint32_t>>& counts, const std::string& name) {
+  for (auto& [known, times] : counts) {
+    if (known == name) {
+      times += 1;
+      return;
+    }
+  }
+  counts.emplace_back(name, 1);
+}
+
 }  // namespace
+
+void RecordTally::add(Ending ending, const Result<bool>& outcome) {
+  if (ending == Ending::kWritten) written += 1;
+  if (ending == Ending::kFiltered) {
+    filtered += 1;
+    count(filtered_by, outcome.filtered().reason);
+  }
+  if (ending == Ending::kFailed) {
+    failed += 1;
+    count(failed_by, outcome.error().code);
+  }
+}
 
 Record::Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size_t gathers,
                Credits& credits, RecordListener& listener)
@@ -32,6 +54,16 @@ void Record::note(Ending ending) {
   any_written_ = any_written_ || ending == Ending::kWritten;
   any_failed_ = any_failed_ || ending == Ending::kFailed;
   cancelled_ = cancelled_ || ending == Ending::kCancelled;
+}
+
+void Record::tally(Ending ending, const Result<bool>& outcome) {
+  const std::lock_guard lock(mutex_);
+  tally_.add(ending, outcome);
+}
+
+void Record::tally_media(double seconds) {
+  const std::lock_guard lock(mutex_);
+  tally_.media_seconds += seconds;
 }
 
 void Record::arrive(std::size_t gather, AnyGathered::Arrived arrived, Branches branches,

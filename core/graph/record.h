@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include <flowtts/registry.h>
@@ -25,6 +26,19 @@ using Branches = std::vector<std::uint32_t>;
 
 /// What ended for one item of a record at a stage.
 enum class Ending { kWritten, kFiltered, kFailed, kCancelled };
+
+/// What became of a record's items.
+struct RecordTally {
+  std::uint32_t written = 0;
+  std::uint32_t filtered = 0;
+  std::uint32_t failed = 0;
+  double media_seconds = 0;  ///< Of what was written.
+  /// How often each reason or error code was; hardly ever more than a few.
+  std::vector<std::pair<std::string, std::uint32_t>> filtered_by;
+  std::vector<std::pair<std::string, std::uint32_t>> failed_by;
+
+  void add(Ending ending, const Result<bool>& outcome);
+};
 
 /// What a record tells its run. Implemented by the run; called from any thread.
 class RecordListener {
@@ -67,6 +81,13 @@ class Record : public std::enable_shared_from_this<Record> {
   /// A gather's own work is done.
   void gathered(Ending ending);
 
+  /// Counts the end of an item, and how long it lasts that was written. For who keeps the run's
+  /// books: before the item ends.
+  void tally(Ending ending, const Result<bool>& outcome);
+  void tally_media(double seconds);
+  /// Once the record is settled.
+  const RecordTally& tally() const { return tally_; }
+
   /// What has come together at a gather, in an order that is the same in every run: by path, and
   /// for packets of one path by the branches that they took. Called once, by the gather.
   AnyGathered take(std::size_t gather);
@@ -98,6 +119,7 @@ class Record : public std::enable_shared_from_this<Record> {
   std::vector<std::vector<Kept<AnyGathered::Arrived>>> arrived_;
   std::vector<Kept<EndedItem>> ended_;
   std::uint64_t kept_bytes_ = 0;
+  RecordTally tally_;
   bool any_written_ = false;
   bool any_failed_ = false;
   bool cancelled_ = false;

@@ -107,6 +107,7 @@ std::string report_json(const Pipeline& pipeline, const RunReport& report) {
       .field("media_seconds", report.media_seconds);
   write_ledger(json, "records", report.records);
   write_ledger(json, "items", report.items);
+  json.field("session", report.session).field("records_done_before", report.records_done_before);
   write_counts(json, "filtered_records", report.filtered_records);
   write_counts(json, "filtered_items", report.filtered_items);
   write_counts(json, "failed_items", report.failed_items);

@@ -1,15 +1,21 @@
 #include <flowtts/run.h>
 
+#include <algorithm>
+#include <chrono>
+#include <ctime>
 #include <set>
 #include <string>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "core/device/executor.h"
 #include "core/exceptions.h"
 #include "core/graph/flow.h"
+#include "core/run/committer.h"
 #include "core/run/monitor.h"
 #include "core/run/output_folder.h"
+#include "core/run/run_identity.h"
 #include "core/run/run_state.h"
 
 namespace flowtts {
@@ -240,7 +246,9 @@ RunReport not_begun(RunState& state, const Error& error) {
   const bool interrupted = error.code == kInterruptedCode;
   if (!interrupted) state.fail(error);
   RunReport report = state.report();
-  report.status = interrupted ? RunStatus::kInterrupted : RunStatus::kEnvironment;
+  report.status = RunStatus::kEnvironment;
+  if (interrupted) report.status = RunStatus::kInterrupted;
+  if (error.code == kRunChangedCode) report.status = RunStatus::kRefused;
   return report;
 }
 
@@ -259,13 +267,164 @@ std::optional<Error> unbalanced(const RunReport& report) {
                   text(report.records), text(report.items))};
 }
 
+/// What earlier sessions did, as stages see it while they are opened.
+class EarlierSessionsOf final : public EarlierSessions {
+ public:
+  EarlierSessionsOf(DoneRecords& done, RunState& state) : done_(done), state_(state) {}
+
+  bool is_done(std::uint64_t index) const override { return done_.find(index) != nullptr; }
+  std::vector<std::uint64_t> done() const override {
+    std::vector<std::uint64_t> indexes;
+    indexes.reserve(done_.size());
+    for (const auto& [index, record] : done_) indexes.push_back(index);
+    return indexes;
+  }
+  void redo(std::uint64_t index, const std::string& why) override {
+    if (!is_done(index)) return;
+    done_.remove(index);
+    note(fmt::format("record {} is done again: {}", index, why));
+  }
+  void note(const std::string& text) override { state_.message(MessageLevel::kWarning, text); }
+
+ private:
+  DoneRecords& done_;
+  RunState& state_;
+};
+
+/// A run's output folder, and what earlier sessions have left in it.
+struct Place {
+  std::shared_ptr<OutputFolder> folder;  ///< Null in a run without one.
+  JournalContents contents;
+  RunIdentity identity;
+
+  bool goes_on() const { return contents.session.has_value(); }
+  std::uint64_t session() const { return goes_on() ? contents.session->number + 1 : 1; }
+};
+
+/// Opens the folder and says whether this run may begin or go on there. Changes nothing that is
+/// done.
+std::optional<Error> take_place(const Pipeline& pipeline, const RunOptions& options, Place& place) {
+  const std::filesystem::path& output = pipeline.settings().output;
+  if (output.empty()) return std::nullopt;
+  auto folder = OutputFolder::open(output, place.contents);
+  if (!folder.ok()) return folder.error();
+  place.folder = *folder;
+  place.identity = RunIdentity::of(pipeline);
+  if (!place.goes_on()) return std::nullopt;
+  const auto& accepted = options.accept_changes;
+  const auto accepts = [&](const char* group) {
+    return std::find(accepted.begin(), accepted.end(), group) != accepted.end();
+  };
+  if (accepts("input") || accepts("all")) place.contents.done.let_changed_be_new();
+  return refuse_changes(place.contents.session->identity.changes_to(place.identity), accepted,
+                        output);
+}
+
+/// What the user wants done again is not done any more, for good.
+std::optional<Error> redo(const RunOptions& options, Place& place) {
+  std::vector<std::uint64_t> again;
+  for (const auto& [index, record] : place.contents.done) {
+    const bool wanted =
+        std::find(options.redo.begin(), options.redo.end(), index) != options.redo.end();
+    if (wanted || (options.redo_failed && record.status == Ending::kFailed)) again.push_back(index);
+  }
+  if (again.empty()) return std::nullopt;
+  for (const std::uint64_t index : again) place.contents.done.remove(index);
+  place.contents.end.reset();
+  return place.folder->journal().append_redo(again);
+}
+
+/// The report of a run of which everything is done already.
+RunReport already_complete(RunState& state, const JournalContents& contents,
+                           const RunSettings& settings) {
+  for (const auto& [index, record] : contents.done) state.record_done_before(record);
+  RunReport report = state.report();
+  report.already_complete = true;
+  report.records.read = contents.end->read;
+  for (const auto& [stage, count] : contents.end->filtered_records) {
+    report.filtered_records[stage] = count;
+    report.records.filtered += count;
+  }
+  report.status = status_of(report, settings, false);
+  return report;
+}
+
+/// The first lines of a session: what is going on, and what was found.
+void tell_what_was_found(RunState& state, const Place& place) {
+  for (const std::string& damage : place.contents.damage) {
+    state.message(MessageLevel::kWarning, damage);
+  }
+  if (!place.goes_on()) return;
+  state.message(
+      MessageLevel::kInfo,
+      fmt::format("goes on in {}, where {} records are done (session {})",
+                  place.folder->path().string(), place.contents.done.size(), place.session()));
+}
+
+JournalSession session_of(const Pipeline& pipeline, const Place& place) {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::error_code unknown;
+  JournalSession session;
+  session.number = place.session();
+  session.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
+  session.directory = std::filesystem::current_path(unknown).string();
+  session.file = pipeline.file();
+  session.config_json = pipeline.config_json();
+  session.identity = place.identity;
+  return session;
+}
+
+/// Says in the journal which run this is, once all is known that its results depend on.
+std::optional<Error> begin_session(const Pipeline& pipeline, const RunOptions& options,
+                                   const DeviceExecutor* executor, Place& place) {
+  if (!place.folder) return std::nullopt;
+  if (executor) place.identity.add_numerics(pipeline, *executor);
+  if (place.goes_on()) {
+    const auto changes = place.contents.session->identity.changes_to(place.identity);
+    if (auto refused = refuse_changes(changes, options.accept_changes, place.folder->path())) {
+      return refused;
+    }
+  }
+  return place.folder->journal().append(session_of(pipeline, place));
+}
+
+/// Runs the graph, and makes durable what comes out of it.
+void flow_through(Pipeline& pipeline, RunState& state, DeviceExecutor* executor, Place& place) {
+  std::optional<Committer> committer;
+  if (place.folder) {
+    std::vector<const PipelineStage*> stages;
+    for (const PipelineStage& stage : pipeline.stages()) stages.push_back(&stage);
+    committer.emplace(*place.folder, std::move(stages),
+                      std::chrono::duration<double>(pipeline.settings().commit_every_s),
+                      [&state](const Error& error) { state.fail(error); });
+    state.set_committer(&*committer);
+  }
+  {
+    Flow flow(pipeline, state, executor, place.contents.done);
+    flow.run();
+  }
+  if (executor) executor->stop();
+  if (committer) committer->finish();
+  state.set_committer(nullptr);
+}
+
 /// Everything between an open output folder and its final run.json.
-RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* folder) {
+RunReport run_in(Pipeline& pipeline, const RunOptions& options, Place& place) {
+  OutputFolder* const folder = place.folder.get();
   RunState state(pipeline, options, folder);
   state.message(MessageLevel::kInfo,
                 fmt::format("run of {} ({}) begins", pipeline.name(), pipeline.file()));
-  OpenStages stages(pipeline,
-                    {folder ? folder->path() : std::filesystem::path(), pipeline.settings().seed});
+  tell_what_was_found(state, place);
+  if (folder) {
+    if (auto error = redo(options, place)) return not_begun(state, *error);
+    if (place.contents.end) {
+      return already_complete(state, place.contents, pipeline.settings());
+    }
+    if (auto error = folder->open_failures(place.contents.done)) return not_begun(state, *error);
+  }
+  EarlierSessionsOf earlier(place.contents.done, state);
+  OpenStages stages(pipeline, {folder ? folder->path() : std::filesystem::path(),
+                               pipeline.settings().seed, folder ? &earlier : nullptr});
   std::optional<Error> error = stages.open();
   if (!error) error = FilterPreparation(pipeline, stages.context(), options.stop).prepare();
   if (error) return not_begun(state, *error);
@@ -277,44 +436,50 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
     if (auto failed = executor->start()) return not_begun(state, *failed);
     tell_what_is_loaded(pipeline, *executor, state);
   }
+  if (auto refused = begin_session(pipeline, options, executor.get(), place)) {
+    return not_begun(state, *refused);
+  }
   const double start_seconds = state.seconds();
   Monitor monitor(state, executor.get(), options);
-  {
-    Flow flow(pipeline, state, executor.get());
-    flow.run();
-  }
-  if (executor) executor->stop();
+  flow_through(pipeline, state, executor.get(), place);
   monitor.finish();
   if (auto failed = stages.close()) state.fail(*failed);
 
   RunReport report = state.report();
   report.start_seconds = start_seconds;
+  report.session = place.session();
   if (auto fault = unbalanced(report); fault && !report.error) {
     state.fail(*fault);
     report.error = fault;
   }
   if (executor) add_device_reports(pipeline, *executor, monitor, report);
   report.status = status_of(report, pipeline.settings(), monitor.interrupted());
+  if (folder &&
+      (report.status == RunStatus::kSucceeded || report.status == RunStatus::kOverPolicy)) {
+    if (auto failed =
+            folder->journal().append(JournalEnd{report.records.read, report.filtered_records})) {
+      report.error = *failed;
+      report.status = RunStatus::kEnvironment;
+    }
+  }
   return report;
 }
 
 }  // namespace
 
 RunReport run(Pipeline& pipeline, const RunOptions& options) {
-  std::shared_ptr<OutputFolder> folder;
-  if (!pipeline.settings().output.empty()) {
-    auto created = OutputFolder::create(pipeline.settings().output);
-    if (!created.ok()) {
-      RunReport report;
-      report.error = created.error();
-      report.status = report.error->fatal ? RunStatus::kEnvironment : RunStatus::kRefused;
-      return report;
-    }
-    folder = *created;
+  Place place;
+  if (const auto error = take_place(pipeline, options, place)) {
+    RunReport report;
+    report.error = *error;
+    report.status = error->fatal ? RunStatus::kEnvironment : RunStatus::kRefused;
+    return report;
   }
-  RunReport report = run_in(pipeline, options, folder.get());
-  if (folder) {
-    if (auto error = folder->write_run_json(report_json(pipeline, report))) {
+  RunReport report = run_in(pipeline, options, place);
+  // What the session that did the work has written there says more than one that did nothing.
+  const bool did_nothing = report.already_complete || report.status == RunStatus::kRefused;
+  if (place.folder && !did_nothing) {
+    if (auto error = place.folder->write_run_json(report_json(pipeline, report))) {
       report.status = RunStatus::kEnvironment;
       report.error = *error;
     }

@@ -4,6 +4,7 @@
 
 #include <flowtts/json.h>
 
+#include "core/run/committer.h"
 #include "core/run/output_folder.h"
 
 namespace flowtts {
@@ -61,8 +62,9 @@ void RunState::progress(const RunProgress& progress) {
   observer_->progress(progress);
 }
 
-void RunState::add_media(double seconds) {
+void RunState::add_media(Record& record, double seconds) {
   if (seconds == 0) return;
+  record.tally_media(seconds);
   const std::lock_guard lock(mutex_);
   media_seconds_ += seconds;
 }
@@ -71,10 +73,30 @@ void RunState::record_not_kept(std::size_t stage) {
   stats_[stage].filtered.fetch_add(1, std::memory_order_relaxed);
 }
 
-void RunState::record_settled(const Record&, Ending status) { records_.add(status); }
+void RunState::record_settled(const Record& record, Ending status) {
+  records_.add(status);
+  if (!committer_ || status == Ending::kCancelled) return;
+  committer_->settled({record.key().index, record.key().content_hash, status, record.tally()});
+}
 
-void RunState::count_item(Ending ending, const Result<bool>& outcome) {
+void RunState::record_done_before(const DoneRecord& record) {
+  record_read();
+  records_done_before_.fetch_add(1, std::memory_order_relaxed);
+  records_.add(record.status);
+  const RecordTally& items = record.items;
+  items_.add(Ending::kWritten, items.written);
+  items_.add(Ending::kFiltered, items.filtered);
+  items_.add(Ending::kFailed, items.failed);
+  items_made(std::int64_t{items.written} + items.filtered + items.failed);
+  const std::lock_guard lock(mutex_);
+  media_seconds_ += items.media_seconds;
+  for (const auto& [reason, times] : items.filtered_by) filtered_items_[reason] += times;
+  for (const auto& [code, times] : items.failed_by) failed_items_[code] += times;
+}
+
+void RunState::count_item(Record& record, Ending ending, const Result<bool>& outcome) {
   items_.add(ending);
+  record.tally(ending, outcome);
   if (ending != Ending::kFiltered && ending != Ending::kFailed) return;
   const std::lock_guard lock(mutex_);
   if (ending == Ending::kFiltered) {
@@ -86,14 +108,14 @@ void RunState::count_item(Ending ending, const Result<bool>& outcome) {
 
 void RunState::item_ended(const Packet& packet, const std::string& stage, Ending ending,
                           const Result<bool>& outcome, int attempts) {
-  count_item(ending, outcome);
+  count_item(*packet.record(), ending, outcome);
   if (ending != Ending::kFailed) return;
   dead_letter(*packet.record(), packet.path(), packet.payload(), stage, outcome.error(), attempts);
 }
 
-void RunState::record_not_made(const Record& record, const std::string& stage, Ending ending,
+void RunState::record_not_made(Record& record, const std::string& stage, Ending ending,
                                const Result<bool>& outcome) {
-  count_item(ending, outcome);
+  count_item(record, ending, outcome);
   if (ending == Ending::kFailed) dead_letter(record, {}, AnyPayload(), stage, outcome.error(), 1);
 }
 
@@ -170,6 +192,7 @@ RunReport RunState::report() const {
   report.items = items_.ledger();
   report.records.filtered += not_kept;
   report.records.read = records_read_.load();
+  report.records_done_before = records_done_before_.load();
   report.items.read = static_cast<std::uint64_t>(items_made_.load());
   report.seconds = seconds();
   const Credits::Use use = credits_.use();

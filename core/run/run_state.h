@@ -13,16 +13,20 @@
 
 #include "core/graph/credits.h"
 #include "core/graph/record.h"
+#include "core/run/done_records.h"
 #include "core/run/stage_stats.h"
 
 namespace flowtts {
 
+class Committer;
 class OutputFolder;
 
 /// How often each ending was. Thread-safe.
 class EndingCounts {
  public:
-  void add(Ending ending) { of(ending).fetch_add(1, std::memory_order_relaxed); }
+  void add(Ending ending, std::uint64_t times = 1) {
+    of(ending).fetch_add(times, std::memory_order_relaxed);
+  }
   /// Without `read`.
   Ledger ledger() const {
     return {0, of(Ending::kWritten), of(Ending::kFiltered), of(Ending::kFailed),
@@ -63,17 +67,22 @@ class RunState final {
   void message(MessageLevel level, const std::string& text);
   void progress(const RunProgress& progress);
 
+  /// Where settled records go to become done; null where nothing is kept. Before the first record.
+  void set_committer(Committer* committer) { committer_ = committer; }
+
   void record_read() { records_read_.fetch_add(1, std::memory_order_relaxed); }
   void record_not_kept(std::size_t stage);
   void record_settled(const Record& record, Ending status);
-  void add_media(double seconds);
+  /// A record that an earlier session of the run has done: counted as it ended there.
+  void record_done_before(const DoneRecord& record);
+  void add_media(Record& record, double seconds);
   void items_made(std::int64_t count) { items_made_.fetch_add(count, std::memory_order_relaxed); }
 
   /// Counts the end of an item; a failed one is written to the dead-letter file.
   void item_ended(const Packet& packet, const std::string& stage, Ending ending,
                   const Result<bool>& outcome, int attempts);
   /// The same where there is no packet: the record's own payload could not be made.
-  void record_not_made(const Record& record, const std::string& stage, Ending ending,
+  void record_not_made(Record& record, const std::string& stage, Ending ending,
                        const Result<bool>& outcome);
   /// A gather that failed: the record fails, the items have been counted.
   void gather_failed(const Packet& trigger, const std::string& stage, const Error& error,
@@ -85,7 +94,7 @@ class RunState final {
   double seconds() const { return seconds_since(start_); }
 
  private:
-  void count_item(Ending ending, const Result<bool>& outcome);
+  void count_item(Record& record, Ending ending, const Result<bool>& outcome);
   void dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
                    const AnyPayload& payload, const std::string& stage, const Error& error,
                    int attempts);
@@ -94,6 +103,7 @@ class RunState final {
   const Pipeline& pipeline_;
   RunObserver* const observer_;
   OutputFolder* const folder_;  ///< Null in a run without an output folder.
+  Committer* committer_ = nullptr;
   Credits credits_;
   std::deque<StageStats> stats_;
   const Clock::time_point start_ = Clock::now();
@@ -102,6 +112,7 @@ class RunState final {
   std::atomic<bool> cancelled_{false};
 
   std::atomic<std::uint64_t> records_read_{0};
+  std::atomic<std::uint64_t> records_done_before_{0};
   std::atomic<std::int64_t> items_made_{0};
   EndingCounts records_;
   EndingCounts items_;

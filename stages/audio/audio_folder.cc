@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include "stages/io/atomic_file.h"
+#include "core/atomic_file.h"
 #include "stages/io/hash.h"
 
 namespace flowtts {

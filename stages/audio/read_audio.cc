@@ -1,4 +1,5 @@
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -7,8 +8,10 @@
 
 #include <flowtts/payloads.h>
 #include <flowtts/stage.h>
+#include <fmt/format.h>
 
 #include "stages/audio/audio_reader.h"
+#include "stages/io/content_hash.h"
 #include "stages/io/id_table.h"
 
 namespace flowtts {
@@ -28,6 +31,7 @@ struct ReadAudio final : Source<Audio> {
         .param("path", &ReadAudio::path,
                "A file, a folder (with all below it), or a pattern with `*`, `?` and `[...]`.")
         .required()
+        .neutral()
         .example("\"recordings/*.flac\"")
         .param("max_seconds", &ReadAudio::max_seconds, "A longer file is a failed record.")
         .unit("seconds")
@@ -41,6 +45,20 @@ struct ReadAudio final : Source<Audio> {
     } else {
       checker.note("reads " + std::to_string(files->size()) + " audio files");
     }
+  }
+
+  /// Of names, sizes and times of change: the files themselves may be too many to read twice.
+  std::string content() const {
+    const auto files = find_audio_files(path);
+    if (!files) return {};
+    ContentHash hash;
+    std::error_code unknown;
+    for (const NamedFile& file : *files) {
+      hash.add_bytes(fmt::format(
+          "{}\n{}\n{}\n", file.name, std::filesystem::file_size(file.path, unknown),
+          std::filesystem::last_write_time(file.path, unknown).time_since_epoch().count()));
+    }
+    return hash.hex();
   }
 
   std::optional<Error> open(const RunContext&) {

@@ -1,7 +1,9 @@
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,10 +11,12 @@
 #include <flowtts/payloads.h>
 #include <flowtts/stage.h>
 
+#include "core/atomic_file.h"
 #include "stages/audio/audio_encoder.h"
 #include "stages/audio/audio_folder.h"
 #include "stages/audio/file_name.h"
-#include "stages/io/atomic_file.h"
+#include "stages/io/hash.h"
+#include "stages/io/unsynced_files.h"
 
 namespace flowtts {
 
@@ -44,9 +48,10 @@ struct WriteAudio final : Map<Audio, AudioFile> {
         .example("\"{index}_{speaker}_{turn}_{sentence}\"")
         .param("folder", &WriteAudio::folder, "The folder below the run's output.")
         .param("sync", &WriteAudio::sync,
-               "Whether every file is made to last through a power cut before it counts as "
-               "written. Without, writing is faster on slow disks, and a power cut can cost files "
-               "that the manifest names.")
+               "Whether files are made to last through a power cut before their record counts as "
+               "done: many together, once in `run.commit_every_s`. Without, a power cut can cost "
+               "files that the manifest names.")
+        .neutral()
         .may_end();
   }
 
@@ -74,8 +79,12 @@ struct WriteAudio final : Map<Audio, AudioFile> {
     if (!opened) return opened.error();
     names_ = std::make_shared<const FileNameTemplate>(std::move(*names));
     folder_ = std::move(*opened);
+    unsynced_ = std::make_shared<UnsyncedFiles>();
+    goes_on_ = context.earlier != nullptr;
     return std::nullopt;
   }
+
+  std::optional<Error> commit() const { return unsynced_->sync(); }
 
   std::optional<Error> close() {
     folder_.reset();
@@ -93,10 +102,14 @@ struct WriteAudio final : Map<Audio, AudioFile> {
 
     AudioFile file;
     file.path = fmt::format("{}/{}.{}", *below, *file_name, wanted.extension());
-    // Only what an earlier attempt at the same item has left may be replaced.
-    const WriteMode mode{item.attempt > 1, sync};
-    if (auto error = write_file(folder_->root() / file.path, encoded->pieces(), mode))
-      return *error;
+    // Only what an earlier attempt or session has left of the same item may be replaced.
+    const WriteMode mode{item.attempt > 1 || goes_on_, false};
+    const std::filesystem::path path = folder_->root() / file.path;
+    const std::array<std::string_view, 2> pieces = encoded->pieces();
+    if (auto error = write_file(path, pieces, mode)) return *error;
+    if (sync) unsynced_->add(path);
+    for (const std::string_view piece : pieces) file.bytes_in_file += piece.size();
+    file.checksum = checksum_of(pieces);
     file.sample_rate = audio.sample_rate;
     file.samples = audio.size();
     file.clipped = encoded->clipped;
@@ -118,6 +131,8 @@ struct WriteAudio final : Map<Audio, AudioFile> {
 
   std::shared_ptr<const FileNameTemplate> names_;
   std::shared_ptr<AudioFolder> folder_;
+  std::shared_ptr<UnsyncedFiles> unsynced_;
+  bool goes_on_ = false;  ///< Whether earlier sessions may have left files.
 };
 
 FLOWTTS_STAGE(WriteAudio)

@@ -11,6 +11,7 @@
 
 #include <flowtts/payloads.h>
 
+#include "stages/io/content_hash.h"
 #include "stages/io/conversation_reader.h"
 
 namespace flowtts {
@@ -39,6 +40,7 @@ struct LoadConversations final : Source<Conversation> {
         .param("path", &LoadConversations::path,
                "The file, or `-` for the standard input. A pipe will do as well.")
         .required()
+        .neutral()
         .example("examples/data/conversations.json")
         .param("max_depth", &LoadConversations::max_depth,
                "How deep a record's arrays and objects may be nested.")
@@ -65,6 +67,14 @@ struct LoadConversations final : Source<Conversation> {
       const auto bytes = std::filesystem::file_size(path, error);
       if (!error) checker.note("reads " + path.string() + ", " + std::to_string(bytes) + " bytes");
     }
+  }
+
+  /// Of the whole file; nothing for a pipe, which can be read once only.
+  std::string content() const {
+    std::error_code unknown;
+    if (!std::filesystem::is_regular_file(path, unknown)) return {};
+    ContentHash hash;
+    return hash.add_file(path) ? std::string() : hash.hex();  // what cannot be read, `open` tells
   }
 
   std::optional<Error> open(const RunContext&) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "stages/io/atomic_file.h"
+#include "core/atomic_file.h"
+#include "core/line_file.h"
+#include "core/sealed_line.h"
 
 namespace flowtts {
 namespace {
@@ -42,15 +45,6 @@ ssize_t read_at(int descriptor, char* out, std::size_t size, std::uint64_t offse
   return static_cast<ssize_t>(done);
 }
 
-std::optional<std::uint64_t> index_of(std::string_view start) {
-  if (!start.starts_with(kLineStart)) return std::nullopt;
-  start.remove_prefix(kLineStart.size());
-  std::uint64_t index = 0;
-  const auto [end, error] = std::from_chars(start.data(), start.data() + start.size(), index);
-  const bool whole = error == std::errc() && end != start.data() + start.size() && *end == ',';
-  return whole ? std::optional(index) : std::nullopt;
-}
-
 /// Finds the lines of a file. Keeps the start of one line at a time.
 class LineTable {
  public:
@@ -74,7 +68,7 @@ class LineTable {
   static constexpr std::size_t kStart = 40;
 
   bool finish_line() {
-    const std::optional<std::uint64_t> index = index_of(start_);
+    const std::optional<std::uint64_t> index = manifest_index(start_);
     if (!index) return false;
     lines_.push_back({*index, offset_, length_ + 1});
     offset_ += length_ + 1;
@@ -140,14 +134,44 @@ class NewFile {
   int descriptor_;
 };
 
+/// What is left of the file when it is opened again.
+std::optional<Error> keep_what_counts(const std::filesystem::path& path, EarlierSessions* earlier) {
+  std::set<std::uint64_t> found;
+  const auto dropped = keep_lines(path, [&](std::string_view line) {
+    const std::optional<std::uint64_t> index = manifest_index(line);
+    if (!index || !is_sealed_line(line)) return false;
+    if (earlier && !earlier->is_done(*index)) return false;
+    found.insert(*index);
+    return true;
+  });
+  if (!dropped.ok()) return dropped.error();
+  if (!earlier) return std::nullopt;
+  for (const std::uint64_t index : earlier->done()) {
+    if (found.contains(index)) continue;
+    earlier->redo(index, fmt::format("{} has no whole line for it", path.string()));
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<std::uint64_t> manifest_index(std::string_view line) {
+  if (!line.starts_with(kLineStart)) return std::nullopt;
+  line.remove_prefix(kLineStart.size());
+  std::uint64_t index = 0;
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), index);
+  const bool whole = error == std::errc() && end != line.data() + line.size() && *end == ',';
+  return whole ? std::optional(index) : std::nullopt;
+}
 
 ManifestFile::ManifestFile(std::filesystem::path path, int descriptor)
     : path_(std::move(path)), descriptor_(descriptor) {}
 
 ManifestFile::~ManifestFile() { ::close(descriptor_); }
 
-Result<std::shared_ptr<ManifestFile>> ManifestFile::open(const std::filesystem::path& path) {
+Result<std::shared_ptr<ManifestFile>> ManifestFile::open(const std::filesystem::path& path,
+                                                         EarlierSessions* earlier) {
+  if (auto error = keep_what_counts(path, earlier)) return *error;
   const int descriptor = ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) return write_error("open", path, errno);
   std::shared_ptr<ManifestFile> file(new ManifestFile(path, descriptor));
@@ -156,32 +180,15 @@ Result<std::shared_ptr<ManifestFile>> ManifestFile::open(const std::filesystem::
     return Error{"manifest_in_use",
                  fmt::format("another stage or process is writing '{}'", path.string())};
   }
-  if (std::optional<Error> error = file->prepare()) return *error;
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return write_error("open", path, errno);
+  file->size_ = static_cast<std::uint64_t>(status.st_size);
+  if (auto error = sync_folder(path.parent_path())) return *error;
   return file;
 }
 
-// Removes the piece of a line at the end, looking backwards for the last line break.
-std::optional<Error> ManifestFile::prepare() {
-  struct stat status {};
-  if (::fstat(descriptor_, &status) != 0) return write_error("open", path_, errno);
-  const auto size = static_cast<std::uint64_t>(status.st_size);
-  std::uint64_t end = size;
-  std::string block(std::min<std::uint64_t>(size, kBlock), '\0');
-  while (end > 0) {
-    const std::uint64_t begin = end - std::min<std::uint64_t>(end, kBlock);
-    const ssize_t count = read_at(descriptor_, block.data(), end - begin, begin);
-    if (count < 0) return write_error("read", path_, errno);
-    const std::size_t line_break =
-        std::string_view(block.data(), static_cast<std::size_t>(count)).rfind('\n');
-    end = begin;
-    if (line_break == std::string_view::npos) continue;
-    end += line_break + 1;
-    break;
-  }
-  if (end != size && ::ftruncate(descriptor_, static_cast<off_t>(end)) != 0) {
-    return write_error("repair", path_, errno);
-  }
-  size_ = end;
+std::optional<Error> ManifestFile::sync() {
+  if (::fdatasync(descriptor_) != 0) return write_error("sync", path_, errno);
   return std::nullopt;
 }
 
@@ -191,7 +198,7 @@ std::optional<Error> ManifestFile::append(std::string_view line) {
   text.append(line).push_back('\n');
   const std::lock_guard lock(mutex_);
   if (const int failed = write_all(descriptor_, text)) {
-    // A piece of a line must not stay; where even that fails, `open` removes it another time.
+    // A piece of a line must not stay; where even that fails, the next session removes it.
     Error error = write_error("append to", path_, failed);
     if (::ftruncate(descriptor_, static_cast<off_t>(size_)) != 0) error.fatal = true;
     return error;
@@ -215,7 +222,9 @@ std::optional<Error> ManifestFile::sort() {
     at += static_cast<std::uint64_t>(count);
   }
   const auto by_index = [](const Line& a, const Line& b) { return a.index < b.index; };
-  if (std::ranges::is_sorted(table.lines(), by_index)) {
+  const auto repeats = [](const Line& a, const Line& b) { return a.index == b.index; };
+  if (std::ranges::is_sorted(table.lines(), by_index) &&
+      std::ranges::adjacent_find(table.lines(), repeats) == table.lines().end()) {
     if (::fsync(descriptor_) != 0) return write_error("sync", path_, errno);
     return sync_folder(path_.parent_path());
   }
@@ -225,8 +234,10 @@ std::optional<Error> ManifestFile::sort() {
   if (sorted.descriptor() < 0) return write_error("create the sorted form of", path_, errno);
   LineCopier copier(descriptor_, sorted.descriptor());
   int failed = 0;
-  for (const Line& line : table.lines()) {
-    if (failed == 0) failed = copier.copy(line);
+  for (std::size_t i = 0; i < table.lines().size() && failed == 0; ++i) {
+    const bool last =
+        i + 1 == table.lines().size() || !repeats(table.lines()[i], table.lines()[i + 1]);
+    if (last) failed = copier.copy(table.lines()[i]);
   }
   if (failed == 0) failed = copier.flush();
   if (failed != 0) return write_error("write the sorted form of", path_, failed);

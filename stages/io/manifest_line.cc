@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <flowtts/json.h>
+#include <fmt/format.h>
 
 #include "stages/io/raw_json.h"
 
@@ -108,7 +109,9 @@ void write_file_members(JsonWriter& json, const AudioFile& file) {
       .field("sample_rate", file.sample_rate)
       .field("samples", file.samples)
       .field("seconds", rounded(file.seconds(), 1e6))
-      .field("peak", rounded(static_cast<double>(file.peak), 1e4));
+      .field("peak", rounded(static_cast<double>(file.peak), 1e4))
+      .field("bytes", file.bytes_in_file)
+      .field("xxh3", fmt::format("{:016x}", file.checksum));
   if (file.clipped != 0) json.field("clipped", file.clipped);
   if (!file.speech) return;
   json.field("speaker", file.speech->speaker)

@@ -14,8 +14,8 @@ namespace flowtts {
 ///     {"index":12,"id":"a","image":"a.jpg","conversations":[
 ///       {"from":"human","value":"<image>\nWhat?","spoken":"What?","sentences":[
 ///         {"text":"What?","spoken":"What?","audio":"audio/3f/sft_a_0_0.wav","sample_rate":22050,
-///          "samples":48213,"seconds":2.186531,"peak":0.52,"speaker":"slt","seed":123,
-///          "voice":"default@3f2a"},
+///          "samples":48213,"seconds":2.186531,"peak":0.52,"bytes":96470,
+///          "xxh3":"8d0c...","speaker":"slt","seed":123,"voice":"default@3f2a"},
 ///         {"text":"*","spoken":"*","status":"filtered","stage":"phonemize","reason":"unspeakable"},
 ///         {"text":"Why?","spoken":"Why?","status":"failed","stage":"write","error":"write_failed",
 ///          "message":"..."}]}],

@@ -50,6 +50,7 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
             "pipeline, a disk and settings are tried out before the real voice is there.")
         .param("voice", &Synthesize::voice, "The voice file.")
         .required()
+        .neutral()
         .example("configs/voices/default.yaml")
         .param(
             "speaker", &Synthesize::speaker,
@@ -62,10 +63,12 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
                "What a voice's render part computes in. `auto` is what it has been compiled in for "
                "the card, or else float32; others than float32 need a compiled voice.")
         .one_of({"auto", "float32", "float16", "bfloat16"})
+        .neutral()
         .param("compiled", &Synthesize::compiled,
                "Whether the package is used that `flowtts voice compile` has made of the voice for "
                "the card: where it is there, always (without it the run does not start), or never.")
         .one_of({"auto", "always", "never"})
+        .neutral()
         .runtime("torch");
   }
 
@@ -103,6 +106,12 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     config_ = std::make_shared<const VoiceConfig>(std::move(config).value());
     speakers_ = std::move(speakers).value();
     return std::nullopt;
+  }
+
+  /// What `precision` and `compiled` come to is told by `numerics`.
+  std::string content() const {
+    const Result<VoiceConfig> config = read_voice(voice, /*hash=*/true);
+    return config.ok() ? config->hash : std::string();
   }
 
   /// The gate's lower bound is that of the quickest long word: prose takes up to twice, a record as

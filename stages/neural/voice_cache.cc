@@ -13,8 +13,8 @@
 
 #include <flowtts/diagnostics.h>
 
+#include "core/atomic_file.h"
 #include "core/config/yaml_tree.h"
-#include "stages/io/atomic_file.h"
 
 namespace flowtts {
 namespace {

@@ -30,7 +30,13 @@ struct Phonemize final : Map<Sentence, Phonemes> {
             "than the voice's limit is the error `sentence_too_long`.")
         .param("voice", &Phonemize::voice, "The voice's YAML file.")
         .required()
+        .neutral()
         .example("configs/voices/default.yaml");
+  }
+
+  std::string content() const {
+    const Result<VoiceConfig> config = read_voice(voice, /*hash=*/true);
+    return config.ok() ? config->hash : std::string();
   }
 
   void check(Checker& checker) const {

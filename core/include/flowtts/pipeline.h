@@ -24,6 +24,7 @@ struct RunSettings {
   int threads = 0;                        ///< For CPU stages together; 0: the machine's cores.
   double stall_after_s = 60;              ///< When the watchdog speaks up.
   double drain_s = 8;                     ///< How long an interrupted run may finish what it began.
+  double commit_every_s = 1;              ///< How long a settled record waits to become done.
   int retries = 2;                        ///< Of an item whose error is retryable.
   std::string max_failed = "0";           ///< Records: a number or a share ("1%").
 

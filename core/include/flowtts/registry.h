@@ -62,6 +62,8 @@ class AnyStage {
   virtual void check(Checker& checker) const = 0;
   virtual std::optional<Error> open(const RunContext& context) = 0;
   virtual std::optional<Error> close() = 0;
+  virtual std::optional<Error> commit() const = 0;
+  virtual std::string content() const = 0;
   virtual double growth() const = 0;
 
   virtual std::optional<AnySourceRecord> next(const KeepRecord& keep);

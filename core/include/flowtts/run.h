@@ -73,6 +73,11 @@ struct RunReport {
   std::optional<Error> error;  ///< Why the run was refused or ended early.
   Ledger records;
   Ledger items;
+  /// Of the records, those that earlier sessions of the run had done already; the counts, reasons
+  /// and `media_seconds` include theirs, times and stages do not.
+  std::uint64_t records_done_before = 0;
+  std::uint64_t session = 1;      ///< Which session of the run in its folder this was.
+  bool already_complete = false;  ///< Everything was done before: nothing was started.
   std::map<std::string, std::uint64_t> filtered_records;  ///< By the record filter's stage id.
   std::map<std::string, std::uint64_t> filtered_items;    ///< By reason.
   std::map<std::string, std::uint64_t> failed_items;      ///< By error code.
@@ -110,13 +115,22 @@ struct RunOptions {
   std::stop_token
       stop;  ///< A request ends the run: reading at once, the rest within `run.drain_s`.
   double progress_every_s = 0.5;
+  /// Which changes of a run that goes on are accepted ("input", "pipeline", "files", "numerics",
+  /// "version", "all"): what is done stays as it is, the rest is done the new way.
+  std::vector<std::string> accept_changes;
+  /// Does records again that earlier sessions have done.
+  std::vector<std::uint64_t> redo;  ///< By index.
+  bool redo_failed = false;         ///< All that failed.
 };
 
 /// Runs a compiled pipeline to its end. Never throws for what the input, the disk or a device does;
 /// returns when every record is settled, or the run was interrupted or could not go on.
 ///
-/// With `run.output` it makes that folder and writes run.json, failures.jsonl and log/ into it; a
-/// folder that holds anything already is refused untouched.
+/// With `run.output` it makes that folder and writes journal.jsonl, run.json, failures.jsonl and
+/// log/ into it. A folder that holds a journal is gone on with: records that are done there are not
+/// made again, and in the end the folder is as if nothing had happened in between. That is refused
+/// where the results would be others than those of the run that began there. A folder that holds
+/// anything else is refused untouched.
 RunReport run(Pipeline& pipeline, const RunOptions& options);
 
 /// The report as run.json holds it.

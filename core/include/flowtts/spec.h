@@ -35,8 +35,9 @@ struct ParamInfo {
   std::optional<double> minimum;  ///< Inclusive.
   std::optional<double> maximum;  ///< Inclusive.
   std::vector<std::string> choices;
-  std::string unit;     ///< "words", "hertz"; empty for a pure number or text.
-  std::string example;  ///< As it would stand in YAML.
+  std::string unit;      ///< "words", "hertz"; empty for a pure number or text.
+  std::string example;   ///< As it would stand in YAML.
+  bool neutral = false;  ///< Whether results are the same whatever its value.
 };
 
 /// What a stage type says of itself.
@@ -81,7 +82,8 @@ class Spec {
   /// says another one: see DeviceStage.
   Spec& runtime(std::string name) { return set(spec_.runtime, std::move(name)); }
 
-  /// Declares a parameter kept in `member`. What follows (`required`, `range`, ...) says more of it.
+  /// Declares a parameter kept in `member`. What follows (`required`, `range`, ...) says more of
+  /// it.
   template <class M, class Base>
   Spec& param(std::string name, M Base::*member, std::string doc) {
     static_assert(std::is_base_of_v<Base, T>, "a parameter is a member of the stage");
@@ -111,6 +113,12 @@ class Spec {
   }
   Spec& one_of(std::vector<std::string> choices) {
     last().choices = std::move(choices);
+    return *this;
+  }
+  /// Results are the same whatever the value, or are told apart by the stage's `content`, as for
+  /// the path of a file: an interrupted run may go on with another one.
+  Spec& neutral() {
+    last().neutral = true;
     return *this;
   }
   Spec& unit(std::string unit) { return set(last().unit, std::move(unit)); }

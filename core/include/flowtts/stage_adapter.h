@@ -128,6 +128,14 @@ class StageAdapter final : public AnyStage {
     if constexpr (requires { stage_.close(); }) return stage_.close();
     return std::nullopt;
   }
+  std::optional<Error> commit() const override {
+    if constexpr (requires { stage_.commit(); }) return stage_.commit();
+    return std::nullopt;
+  }
+  std::string content() const override {
+    if constexpr (requires { stage_.content(); }) return stage_.content();
+    return {};
+  }
   double growth() const override {
     if constexpr (requires { stage_.growth(); }) return stage_.growth();
     return 1.0;

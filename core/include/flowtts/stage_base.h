@@ -19,10 +19,30 @@
 
 namespace flowtts {
 
+/// What earlier sessions of a run have done, for a stage that keeps something of each record and
+/// finds it again when the run goes on. Used in `open` only.
+class EarlierSessions {
+ public:
+  virtual ~EarlierSessions() = default;
+
+  /// Whether the record of that index is done: all that was made of it lasts, and it is not worked
+  /// on again. What a stage finds of a record that is not done is to go: it is made anew.
+  virtual bool is_done(std::uint64_t index) const = 0;
+  virtual std::vector<std::uint64_t> done() const = 0;  ///< Their indexes, in order.
+
+  /// A record is to be done again, since what the stage had of it is missing or damaged. `why` is a
+  /// sentence that names the place.
+  virtual void redo(std::uint64_t index, const std::string& why) = 0;
+
+  /// Tells the user what was found and mended.
+  virtual void note(const std::string& text) = 0;
+};
+
 /// What a stage may know of the run. Valid between `open` and the end of `close`.
 struct RunContext {
   std::filesystem::path output;  ///< The run's output folder; exists. Empty in a run without one.
   std::uint64_t seed = 0;
+  EarlierSessions* earlier = nullptr;  ///< Where the run goes on; valid during `open`.
 };
 
 /// Takes what a stage's `check` finds wrong with its parameters.

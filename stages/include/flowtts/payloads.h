@@ -134,6 +134,8 @@ struct AudioFile {
   std::string path;               ///< Relative to the output folder, with '/'.
   std::uint32_t sample_rate = 0;  ///< Hertz.
   std::uint64_t samples = 0;
+  std::uint64_t bytes_in_file = 0;
+  std::uint64_t checksum = 0;            ///< XXH3-64 of the file.
   std::uint64_t clipped = 0;             ///< Samples beyond full scale, written at full scale.
   float peak = 0;                        ///< Largest magnitude before clipping; full scale is 1.
   std::shared_ptr<const Speech> speech;  ///< Null where it was not synthesized.

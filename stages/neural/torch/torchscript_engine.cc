@@ -92,7 +92,9 @@ class TorchscriptEngine final : public VoiceEngine {
   BatchShapes render_shapes() const override { return render_shapes_; }
   std::string numerics() const override {
     return (compiled_.renderer ? compiled_.numerics : "torchscript float32") +
-           (bytes_.batch_dependent ? ", samples depend on the batch" : "");
+           (bytes_.batch_dependent
+                ? ", samples depend on the batch of up to " + std::to_string(share_.max_items)
+                : "");
   }
   bool batch_dependent() const override { return bytes_.batch_dependent; }
   std::string advice() const override { return compiled_.advice; }

@@ -9,6 +9,10 @@
 
 namespace flowtts {
 
+/// How the name begins under which `write_file` writes a file until it is whole. What a crash
+/// leaves under such a name is nobody's.
+inline constexpr std::string_view kPartPrefix = ".part-";
+
 /// An Error "write_failed" that names the path and says what the system said. Fatal where nothing
 /// else could be written either: a full, broken or read-only disk. Retryable otherwise.
 Error write_error(std::string_view action, const std::filesystem::path& path, int system_code);
@@ -19,6 +23,9 @@ int write_all(int descriptor, std::string_view bytes);
 
 /// Makes what was renamed into or made in `folder` last through a power cut.
 std::optional<Error> sync_folder(const std::filesystem::path& folder);
+
+/// Makes a file last that has been written and closed.
+std::optional<Error> sync_file(const std::filesystem::path& path);
 
 struct WriteMode {
   bool replace = true;  ///< Whether a file of that name may give way.

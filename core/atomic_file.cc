@@ -1,4 +1,4 @@
-#include "stages/io/atomic_file.h"
+#include "core/atomic_file.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -10,20 +10,24 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
-
-#include "stages/io/hash.h"
+#include <xxhash.h>
 
 namespace flowtts {
 namespace {
 
 bool is_fatal(int code) { return code == ENOSPC || code == EDQUOT || code == EIO || code == EROFS; }
 
+std::filesystem::path part_path(const std::filesystem::path& target) {
+  const std::string name = target.filename().string();
+  return target.parent_path() /
+         fmt::format("{}{:016x}", kPartPrefix, XXH3_64bits(name.data(), name.size()));
+}
+
 /// Closes a descriptor, and removes its file unless it was renamed.
 class PartFile {
  public:
   explicit PartFile(const std::filesystem::path& target)
-      : path_(target.parent_path() /
-              fmt::format(".part-{:016x}", hash64(target.filename().string()))),
+      : path_(part_path(target)),
         descriptor_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {}
   ~PartFile() {
     close();
@@ -102,14 +106,25 @@ int write_all(int descriptor, std::string_view bytes) {
   return 0;
 }
 
-std::optional<Error> sync_folder(const std::filesystem::path& folder) {
-  const char* name = folder.empty() ? "." : folder.c_str();
-  const int descriptor = ::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return write_error("open the folder", folder, errno);
+namespace {
+
+std::optional<Error> sync_path(const std::filesystem::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (descriptor < 0) return write_error("open", path, errno);
   const int failed = ::fsync(descriptor) == 0 ? 0 : errno;
   ::close(descriptor);
-  if (failed != 0) return write_error("sync the folder", folder, failed);
+  if (failed != 0) return write_error("sync", path, failed);
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Error> sync_folder(const std::filesystem::path& folder) {
+  return sync_path(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+}
+
+std::optional<Error> sync_file(const std::filesystem::path& path) {
+  return sync_path(path, O_RDONLY);
 }
 
 std::optional<Error> write_file(const std::filesystem::path& path, std::string_view bytes,
