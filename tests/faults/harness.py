@@ -30,7 +30,7 @@ PIPELINE = """
 flowtts: 1
 name: faults
 vars: {{input: "{input}", output: "{output}"}}
-run: {{seed: 7, output: "${{output}}", max_in_flight: {in_flight}, on_error: {{retries: 2, max_failed: 50%}}}}
+run: {{seed: 7, output: "${{output}}", max_in_flight: {in_flight}, commit_every_s: {commit_every}, on_error: {{retries: 2, max_failed: 50%}}}}
 stages:
   - {{id: load, type: load_conversations, with: {{path: "${{input}}"}}}}
   - {{id: sample, type: sample, with: {{alpha: 0.8}}}}
@@ -59,15 +59,14 @@ class Bench:
     nothing disturbed."""
 
     def __init__(self, name, records=40, seed=1, write='name: "{id}_{turn}_{sentence}"',
-                 in_flight=16):
+                 in_flight=16, commit_every=0.02):
         scratch = os.environ.get("SCRATCH")
         if not scratch:
             scratch = tempfile.mkdtemp(prefix=f"flowtts-faults-{name}-")
         self.folder = pathlib.Path(scratch).resolve() / name
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.write = write
-        self.in_flight = in_flight
+        self.settings = {"write": write, "in_flight": in_flight, "commit_every": commit_every}
         self.input = self.folder / "input.json"
         self.input.write_bytes(make_input(records, seed))
         self.voice = self.folder / "voice.yaml"
@@ -87,7 +86,7 @@ class Bench:
     def command(self, output, *arguments):
         pipeline = self.folder / f"{output.name}.yaml"
         pipeline.write_text(PIPELINE.format(input=self.input, output=output, voice=self.voice,
-                                            write=self.write, in_flight=self.in_flight))
+                                            **self.settings))
         return [str(FLOWTTS), str(pipeline), "--quiet", *arguments]
 
     def start(self, output, *arguments, env=None):
@@ -148,15 +147,25 @@ class Snapshot:
             if path.is_file() and name.split("/")[0] not in CORE_FILES:
                 self.files[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         self.failures = set()
+        self.report = None
         self.broken = []
         failures = folder / "failures.jsonl"
         for line in failures.read_bytes().split(b"\n")[:-1] if failures.exists() else []:
             try:
                 failure = json.loads(line)
                 self.failures.add(json.dumps([failure.get(key) for key in
-                                              ("record", "stage", "code", "error")], sort_keys=True))
+                                              ("index", "stage", "path", "error")]))
             except ValueError:
                 self.broken.append(line[:80])
+
+        try:
+            self.report = json.loads((folder / "run.json").read_bytes())
+        except (OSError, ValueError) as error:
+            self.broken.append(f"run.json: {error}")
+
+    def ledger(self):
+        """How the run ended and what became of its records, as run.json has it."""
+        return [self.report.get("state"), self.report.get("records")] if self.report else None
 
     def differences(self, other):
         lost = sorted(set(self.files) - set(other.files))
@@ -171,7 +180,9 @@ class Snapshot:
         if self.failures != other.failures:
             found.append(f"failures differ: {sorted(self.failures ^ other.failures)[:3]}")
         if other.broken:
-            found.append(f"failures.jsonl has lines that are no JSON: {other.broken[:2]}")
+            found.append(f"cannot be read: {other.broken[:2]}")
+        elif self.ledger() != other.ledger():
+            found.append(f"run.json has {other.ledger()}, expected {self.ledger()}")
         return "; ".join(found)
 
 

@@ -3,12 +3,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "core/sealed_line.h"
 
 /// What the fuzzers share. Each defines LLVMFuzzerTestOneInput, which libFuzzer or
 /// tests/fuzz/main.cc calls with bytes of any kind; a promise that does not hold ends the program.
@@ -27,6 +31,35 @@ namespace flowtts::fuzz {
 
 inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
+}
+
+/// The lines of a text, without what stands behind the last line break.
+inline std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
+/// A text in which every line that ends with '~' and is an object otherwise is sealed: a fuzzer
+/// does not find a hash by itself.
+inline std::string with_seals(std::string_view text) {
+  std::string sealed;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (line.size() > 4 && line.starts_with('{') && line.ends_with("}~")) {
+      line.remove_suffix(1);
+      sealed += seal_line(line);
+    } else {
+      sealed += line;
+    }
+    if (end < text.size()) sealed += '\n';
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return sealed;
 }
 
 /// A file of those bytes that lives in memory alone, and has a path.

@@ -60,19 +60,34 @@ def text():
 
 
 def manifest_file():
-    line = '{"index":%d,"id":"%d","conversations":[],"status":"written"}\n'
+    """A line that ends with ~ is sealed by the fuzzer."""
+    line = '{"index":%d,"id":"%d","conversations":[],"status":"written"}~\n'
     yield b""
     yield "".join(line % (i, i) for i in range(5)).encode()
     yield "".join(line % (i, i) for i in (4, 2, 9, 0, 2, 18446744073709551615)).encode()
     yield "".join(line % (i, i) for i in (3, 1)).encode() + b'{"index":7,"id":"to'
-    yield b'{"index":1}\n{"id":"no index"}\n'
+    yield b'{"index":1}~\n{"id":"no index"}~\n{"index":2,"id":"not sealed"}\n'
     yield b"\n\n" + (line % (1, 1)).encode()
+
+
+def journal():
+    session = (b'{"session":%d,"journal":1,"started":"2026-01-02T03:04:05Z","directory":"/a",'
+               b'"file":"f.yaml","config":{"flowtts":1,"stages":[]},"identity":[["version",'
+               b'"flowtts","0.1.0"],["input","load","x"]]}~\n')
+    record = (b'{"record":%d,"content":"00000000000000ff","status":"%s","written":2,"filtered":1,'
+              b'"seconds":1.5,"filtered_by":{"unspeakable":1}}~\n')
+    end = b'{"end":3,"filtered_records":{"sample":1}}~\n'
+    yield b""
+    yield session % 1 * 2 + record % (0, b"written") + record % (2, b"failed") + end
+    yield session % 1 * 2 + record % (7, b"filtered") + b'{"redo":[7,8]}~\n' + session % 2 * 2
+    yield session % 1 + record % (1, b"written") + (record % (2, b"written"))[:40]
+    yield end + b'{"record":1,"content":"xyz","status":"odd"}~\n{"what":1}~\n\n\0\0\0\0\n'
 
 
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for make in (conversation_reader, pipeline_file, voice_file, text, manifest_file):
+    for make in (conversation_reader, pipeline_file, voice_file, text, manifest_file, journal):
         folder = pathlib.Path(sys.argv[1]) / make.__name__
         folder.mkdir(parents=True, exist_ok=True)
         count = 0

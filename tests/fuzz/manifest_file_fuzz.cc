@@ -1,60 +1,78 @@
-// The manifest as a crash may have left it. Whatever the bytes: it is opened and goes on, or an
-// error says what is wrong; once sorted it is sorted, and has every whole line that was there.
-#include <algorithm>
+// The manifest as a crash may have left it. Whatever the bytes: it is opened, and keeps exactly the
+// whole lines that have an index and belong to records that are done; records that are done and
+// have no line are asked for again; and once sorted it has one line for each record, in their
+// order. Lines that end with '~' are sealed first, see fuzz.h. Records of an even index are done.
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <vector>
+#include <map>
+#include <set>
 
 #include "stages/io/manifest_file.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/stages/temp_folder.h"
 
 using namespace flowtts;
+using flowtts::testing::read_whole_file;
 
 namespace {
 
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
-    lines.emplace_back(text.substr(0, end));
-    text.remove_prefix(end + 1);
+using Lines = std::map<std::uint64_t, std::string>;  ///< Of each index the last.
+
+struct Earlier final : EarlierSessions {
+  std::set<std::uint64_t> again;
+
+  bool is_done(std::uint64_t index) const override { return index % 2 == 0; }
+  std::vector<std::uint64_t> done() const override { return {0, 2, 4, 6}; }
+  void redo(std::uint64_t index, const std::string& why) override {
+    FUZZ_CHECK(!why.empty());
+    again.insert(index);
   }
-  return lines;
+  void note(const std::string&) override {}
+};
+
+std::vector<std::string> whole_lines(std::string_view text, const Earlier* earlier) {
+  std::vector<std::string> kept;
+  for (const std::string& line : flowtts::fuzz::lines_of(text)) {
+    const auto index = manifest_index(line);
+    if (!index || !is_sealed_line(line) || (earlier && !earlier->is_done(*index))) continue;
+    kept.push_back(line);
+  }
+  return kept;
 }
 
-/// Opens, appends, sorts. Whether all went well.
-bool go_on(const std::filesystem::path& path, const std::vector<std::string>& more) {
-  const auto manifest = ManifestFile::open(path);
-  FUZZ_CHECK(manifest.ok());
-  for (const std::string& line : more) FUZZ_CHECK(!(*manifest)->append(line).has_value());
-  const auto error = (*manifest)->sort();
-  if (error) FUZZ_CHECK(!error->message.empty());
-  return !error;
+void go_on(const std::filesystem::path& path, std::string_view text, Earlier* earlier) {
+  std::vector<std::string> expected = whole_lines(text, earlier);
+  {
+    const auto manifest = ManifestFile::open(path, earlier);
+    FUZZ_CHECK(manifest.ok());
+    FUZZ_CHECK(flowtts::fuzz::lines_of(read_whole_file(path)) == expected);
+    for (const char* more : {R"({"index":3,"x":1})", R"({"index":0,"x":2})"}) {
+      expected.push_back(seal_line(more));
+      FUZZ_CHECK(!(*manifest)->append(expected.back()).has_value());
+    }
+    FUZZ_CHECK(!(*manifest)->sync().has_value());
+    FUZZ_CHECK(!(*manifest)->sort().has_value());
+  }
+  Lines last;
+  for (const std::string& line : expected) last[*manifest_index(line)] = line;
+  std::string sorted;
+  for (const auto& [index, line] : last) sorted += line + '\n';
+  FUZZ_CHECK(read_whole_file(path) == sorted);
+  const auto again = ManifestFile::open(path, nullptr);
+  FUZZ_CHECK(again.ok());
+  FUZZ_CHECK(read_whole_file(path) == sorted);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const flowtts::testing::TempFolder folder;
-  const std::string_view text = flowtts::fuzz::text_of(data, size);
-  const std::filesystem::path path = folder.write("manifest.jsonl", text);
-  const std::vector<std::string> more{R"({"index":3,"x":1})", R"({"index":0,"x":2})"};
-  std::vector<std::string> expected = lines_of(text);
-  expected.insert(expected.end(), more.begin(), more.end());
-  const bool sorted = go_on(path, more);
-  const std::string content = flowtts::testing::read_whole_file(path);
-  std::vector<std::string> found = lines_of(content);
-  if (!sorted) {
-    FUZZ_CHECK(found == expected);  // nothing is touched
-    return 0;
-  }
-  FUZZ_CHECK(content.ends_with('\n'));
-  std::vector<std::string> ordered = found;
-  std::sort(ordered.begin(), ordered.end());
-  std::sort(expected.begin(), expected.end());
-  FUZZ_CHECK(ordered == expected);
-  FUZZ_CHECK(go_on(path, {}));
-  FUZZ_CHECK(flowtts::testing::read_whole_file(path) == content);
+  const std::string text = flowtts::fuzz::with_seals(flowtts::fuzz::text_of(data, size));
+  go_on(folder.write("manifest.jsonl", text), text, nullptr);
+
+  Earlier earlier;
+  go_on(folder.write("manifest.jsonl", text), text, &earlier);
+  std::set<std::uint64_t> missing{0, 2, 4, 6};
+  for (const std::string& line : whole_lines(text, &earlier)) missing.erase(*manifest_index(line));
+  FUZZ_CHECK(earlier.again == missing);
   return 0;
 }
