@@ -9,6 +9,7 @@ option(FLOWTTS_PCH "Precompile the headers that most files include" ON)
 set(FLOWTTS_CUDA AUTO CACHE STRING
     "The CUDA module: AUTO (where CUDA's headers and LibTorch with CUDA are found), ON or OFF")
 set(FLOWTTS_SANITIZE "" CACHE STRING "Sanitizers for all of our code, as address,undefined or thread")
+option(FLOWTTS_FUZZ "Build the fuzzers for libFuzzer; needs clang (scripts/fuzz)" OFF)
 set_property(CACHE FLOWTTS_CUDA PROPERTY STRINGS AUTO ON OFF)
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
@@ -46,6 +47,9 @@ target_compile_options(flowtts_build INTERFACE
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread;-Wno-restrict>
   # Lets ccache work with GCC's precompiled headers.
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fpch-preprocess>)
+if(FLOWTTS_FUZZ)
+  target_compile_options(flowtts_build INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(FLOWTTS_SANITIZE)
   string(REPLACE "," ";" flowtts_sanitizers "${FLOWTTS_SANITIZE}")
   target_compile_options(flowtts_build INTERFACE

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "core/utf8.h"
+
 namespace flowtts {
 namespace {
 
@@ -29,19 +31,22 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return above[b.size()];
 }
 
-/// Line ends and other control characters, which a terminal would obey, written out.
+/// Line ends and other control characters, which a terminal would obey, and bytes that are not
+/// UTF-8, as an argument can have them, written out.
 std::string on_one_line(std::string_view text) {
   std::string line;
   line.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
+  std::size_t valid = valid_utf8_prefix(text);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (text[i] == '\n') {
       line += "\\n";
-    } else if (byte < 0x20 || byte == 0x7F) {
+    } else if (byte < 0x20 || byte == 0x7F || i == valid) {
       line += fmt::format("\\x{:02x}", byte);
     } else {
-      line += c;
+      line += text[i];
     }
+    if (i == valid) valid = i + 1 + valid_utf8_prefix(text.substr(i + 1));
   }
   return line;
 }

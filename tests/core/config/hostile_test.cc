@@ -83,6 +83,23 @@ TEST_CASE("what an escape in a quoted text stands for cannot break a finding int
       "x.yaml:2:9: error[missing-key]: 'stages' is required: a list of stages, the source first\n");
 }
 
+TEST_CASE("an argument that is not UTF-8 is shown without sending its bytes to the terminal") {
+  Pipeline::Options options = test_options();
+  options.overrides = {
+      "\x9b"
+      "31m\xc3.x=1",
+      "load.count=\xff"};
+  Diagnostics found;
+  CHECK_FALSE(Pipeline::parse(kGood, "x.yaml", options, found).has_value());
+  REQUIRE(found.sorted().size() == 2);
+  CHECK(found.sorted()[0].text() ==
+        "--set load.count=\\xff: error[bad-override]: '\\xff' is no YAML value: the byte 0xff is "
+        "not UTF-8; save the file as UTF-8");
+  CHECK(found.sorted()[1].text() ==
+        "--set \\x9b31m\\xc3.x=1: error[bad-override]: there is no '\\x9b31m\\xc3' to set; allowed "
+        "is vars, run, load or out");
+}
+
 TEST_CASE("a file of any size is read or refused at once") {
   const std::string comment(yaml::kMaxFileBytes - kGood.size() - 1, 'x');
   CHECK(findings(std::string(kGood) + "#" + comment).empty());
