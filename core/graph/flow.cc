@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
 #include <thread>
 #include <tuple>
@@ -205,7 +206,11 @@ class GatherRunner {
   void process(const PacketPtr& packet, const Emit& emit) {
     Claim claim(packet, index_);
     if (claim.packet().is_trigger()) {
-      complete(std::move(claim), emit);
+      if (stage_.type->spec.in_order) {
+        complete_in_order(std::move(claim), emit);
+      } else {
+        complete(std::move(claim), emit);
+      }
       return;
     }
     stats_.received.fetch_add(1, std::memory_order_relaxed);
@@ -214,7 +219,27 @@ class GatherRunner {
     claim.arrive(gather_);
   }
 
+  /// Once the graph is empty: of a run that was cancelled, records may wait for one that never
+  /// came.
+  void cancel_waiting() {
+    for (auto& [sequence, claim] : waiting_) {
+      claim.end(Ending::kCancelled, stage_.id, Error{"cancelled", "the run was ended"});
+    }
+    waiting_.clear();
+  }
+
  private:
+  template <class Emit>
+  void complete_in_order(Claim claim, const Emit& emit) {
+    const std::uint64_t sequence = claim.record().sequence();
+    waiting_.emplace(sequence, std::move(claim));
+    while (!waiting_.empty() && waiting_.begin()->first == next_) {
+      next_ += 1;
+      Claim first = std::move(waiting_.extract(waiting_.begin()).mapped());
+      complete(std::move(first), emit);
+    }
+  }
+
   template <class Emit>
   void complete(Claim claim, const Emit& emit) {
     if (state_.cancelled()) {
@@ -279,6 +304,9 @@ class GatherRunner {
   const std::size_t gather_;
   RunState& state_;
   StageStats& stats_;
+  // Of a gather that is in order; calls come one after another.
+  std::uint64_t next_ = 0;
+  std::map<std::uint64_t, Claim> waiting_;  ///< Complete records, by their sequence.
 };
 
 }  // namespace
@@ -592,7 +620,7 @@ struct Flow::Impl final : RecordListener {
     state.items_made(1);
     state.stats(source).made.fetch_add(1, std::memory_order_relaxed);
     auto record = std::make_shared<Record>(std::move(next.key), next.offset, origin, gathers.size(),
-                                           state.credits(), *this);
+                                           state.credits(), *this, entered++);
     if (!next.payload.ok()) {
       Result<bool> outcome(true);
       Ending ending = Ending::kFailed;
@@ -632,6 +660,7 @@ struct Flow::Impl final : RecordListener {
     });
     arena.execute([this] { graph->wait_for_all(); });
     reader.join();
+    for (GatherRunner& gather : gather_runners) gather.cancel_waiting();
   }
 
   struct GatherNode {
@@ -664,6 +693,7 @@ struct Flow::Impl final : RecordListener {
   std::vector<std::size_t> reader_filters;
   /// The records that the source has asked about, may make and has not made yet. The reader's own.
   std::unordered_multimap<std::uint64_t, std::optional<FilterError>> asked;
+  std::uint64_t entered = 0;  ///< Records. The reader's own.
   std::size_t source = 0;
   std::size_t entry_stage = 0;  ///< The source, or the last record filter that it asks itself.
 };

@@ -40,10 +40,11 @@ void RecordTally::add(Ending ending, const Result<bool>& outcome) {
 }
 
 Record::Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size_t gathers,
-               Credits& credits, RecordListener& listener)
+               Credits& credits, RecordListener& listener, std::uint64_t sequence)
     : key_(std::move(key)),
       offset_(offset),
       origin_(std::move(origin)),
+      sequence_(sequence),
       credits_(credits),
       listener_(listener),
       arrived_(gathers) {}

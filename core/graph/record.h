@@ -58,8 +58,9 @@ class RecordListener {
 /// gathers.
 class Record : public std::enable_shared_from_this<Record> {
  public:
+  /// \param sequence counts the records that entered the graph, in the order of the input.
   Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size_t gathers,
-         Credits& credits, RecordListener& listener);
+         Credits& credits, RecordListener& listener, std::uint64_t sequence = 0);
   ~Record();
   Record(const Record&) = delete;
   Record& operator=(const Record&) = delete;
@@ -67,6 +68,7 @@ class Record : public std::enable_shared_from_this<Record> {
   const RecordKey& key() const { return key_; }
   std::uint64_t offset() const { return offset_; }
   const AnyPayload& origin() const { return origin_; }
+  std::uint64_t sequence() const { return sequence_; }
   Credits& credits() { return credits_; }
 
   /// `count` more packets descend from this record.
@@ -110,6 +112,7 @@ class Record : public std::enable_shared_from_this<Record> {
   const RecordKey key_;
   const std::uint64_t offset_;
   const AnyPayload origin_;
+  const std::uint64_t sequence_;
   Credits& credits_;
   RecordListener& listener_;
   std::atomic<std::int64_t> living_{1};

@@ -423,7 +423,7 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, Place& place) {
   tell_what_was_found(state, place);
   if (folder) {
     if (auto error = redo(options, place)) return not_begun(state, *error);
-    if (place.contents.end) {
+    if (place.contents.end && !options.even_if_complete) {
       return already_complete(state, place.contents, pipeline.settings());
     }
     if (auto error = folder->open_failures(place.contents.done)) return not_begun(state, *error);

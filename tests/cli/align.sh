@@ -9,9 +9,9 @@ align() {
   "$FLOWTTS" pipelines/align.yaml --quiet --set vars.output="$out/$folder" --set sample.alpha=0.15 \
       --set synthesize.devices=cpu --set run.on_error.max_failed=100% "$@"
 }
-# Everything but what tells of times and settings.
+# Everything but what tells of times, settings, and the order in which things came about.
 same() {
-  diff -r --exclude=run.json --exclude=run.log "$out/$1" "$out/$2"
+  diff -r --exclude=run.json --exclude=run.log --exclude=journal.jsonl "$out/$1" "$out/$2"
 }
 
 align one --set run.threads=1 --set synthesize.lanes=1 --set clean.concurrency=1 \

@@ -36,13 +36,18 @@ says result/run.json '"state":"succeeded"'
 ! grep -q $'\x1b' out err
 [[ ! -s result/failures.jsonl ]]
 
-# What is there already is not touched.
+# What is done is not done again; what belongs to somebody else is not touched.
 cp result/run.json before.json
-run 2 count.yaml
-says err 'the output folder result is not empty'
-[[ ! -s out ]]
+run 0 count.yaml
+says out 'was done before; nothing was left to do'
 cmp before.json result/run.json
-"$FLOWTTS" check count.yaml | grep -qF 'result (is not empty: a run would refuse it)'
+"$FLOWTTS" check count.yaml | grep -qF 'result, where everything is done'
+mkdir precious
+echo mine >precious/notes.txt
+run 2 count.yaml --set run.output=precious
+says err 'the output folder precious is not empty and holds no run to go on with: it holds notes.txt'
+[[ ! -s out && $(ls precious) == notes.txt ]]
+"$FLOWTTS" check count.yaml --set run.output=precious | grep -qF 'holds no run to go on with'
 
 run 0 run count.yaml --quiet --set run.output=quiet
 [[ ! -s out && ! -s err ]]

@@ -121,6 +121,8 @@ struct RunOptions {
   /// Does records again that earlier sessions have done.
   std::vector<std::uint64_t> redo;  ///< By index.
   bool redo_failed = false;         ///< All that failed.
+  /// Opens and closes the stages of a run that is complete, so that they mend what they keep of it.
+  bool even_if_complete = false;
   /// The run is about the records of this id, or of this index where none has the id, and no
   /// others: they do not count. Empty: about all.
   std::string only_record;

@@ -47,6 +47,7 @@ struct StageSpec {
   std::string doc;      ///< Further paragraphs, Markdown.
   std::vector<ParamInfo> params;
   bool serial = false;           ///< `process` is called on one thread at a time.
+  bool in_order = false;         ///< Of a gather: gets records in the order of the input.
   bool may_end = false;          ///< A pipeline may end here: the stage leaves something behind.
   std::string runtime = "host";  ///< The device runtime of a device stage.
 };
@@ -69,6 +70,14 @@ class Spec {
   /// The stage's `process` changes its members, so it is never called on two threads at a time.
   Spec& serial() {
     spec_.serial = true;
+    return *this;
+  }
+
+  /// A gather that gets the records in the order of the input, whatever the order in which they
+  /// come to their end. One that is slow holds up those behind it, which keep their share of
+  /// `run.memory_limit` meanwhile, so that memory stays bounded.
+  Spec& in_order() {
+    spec_.in_order = true;
     return *this;
   }
 

@@ -142,7 +142,8 @@ struct Gathered {
 
 /// Brings all items of a record together again: `Out process(const Gathered<In>&, const Item&)`, or
 /// `Result<Out>`. Called once for every record that entered the graph, when each of its items has
-/// arrived here or ended elsewhere; also for a record of which nothing arrived.
+/// arrived here or ended elsewhere; also for a record of which nothing arrived. One whose spec says
+/// `in_order()` gets them in the order of the input.
 template <PayloadType InT, PayloadType OutT>
 struct Gather {
   using In = InT;
@@ -183,7 +184,8 @@ struct PreparedItem {
 ///
 ///     std::string runtime() const;
 ///
-/// asked once, by `flowtts check` as well, in place of what its spec says. On the runtime "host" it works on CPUs alone.
+/// asked once, by `flowtts check` as well, in place of what its spec says. On the runtime "host" it
+/// works on CPUs alone.
 ///
 /// Fixed shapes. Where what a device computes depends on the shape of a batch, a stage may have
 ///

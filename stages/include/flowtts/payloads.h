@@ -9,7 +9,8 @@
 #include <flowtts/payload.h>
 
 /// The payload types of the built-in stages, in the order in which a record goes through them:
-/// Conversation ─► Sentence ─► Phonemes ─► Audio ─► AudioFile ─► ManifestLine.
+/// Conversation ─► Sentence ─► Phonemes ─► Audio ─► AudioFile ─► ManifestLine, or, where audio goes
+/// into shards, Audio ─► AudioClip ─► ManifestLine.
 namespace flowtts {
 
 /// One turn of a conversation.
@@ -145,6 +146,19 @@ struct AudioFile {
   double seconds() const;
   std::size_t bytes() const;
   void to_json(JsonWriter& json) const;
+};
+
+/// An audio file that has been encoded and lies in memory, for a sink that puts several into one.
+struct AudioClip {
+  static constexpr std::string_view kPayloadName = "AudioClip";
+
+  AudioFile file;    ///< `path` is its name, with extension and without folder.
+  std::string head;  ///< The file, or what stands in it before `body`.
+  std::shared_ptr<const Pcm16> body = nullptr;  ///< The rest; null where there is none.
+
+  double seconds() const { return file.seconds(); }
+  std::size_t bytes() const;
+  void to_json(JsonWriter& json) const { file.to_json(json); }
 };
 
 /// What became of a record, as its line of the manifest says it.
