@@ -73,7 +73,7 @@ run 2 count.yaml --set vars.input=nowhere.json --set run.output=missing
 says err nowhere.json
 [[ ! -e missing ]]
 run 3 count.yaml --set run.output=chats.json/deeper
-[[ $(grep -c 'cannot make the output folder chats.json/deeper' err) == 1 ]]
+[[ $(grep -c "cannot make the output folder 'chats.json/deeper'" err) == 1 ]]
 [[ ! -s out ]]
 
 # Interrupted: what has been begun is finished, and the status tells which signal it was.
