@@ -26,6 +26,9 @@ struct Command {
 
 extern const Command kRunCommand;
 extern const Command kCheckCommand;
+extern const Command kVerifyCommand;
+extern const Command kRetryCommand;
+extern const Command kReplayCommand;
 extern const Command kStagesCommand;
 extern const Command kDescribeCommand;
 extern const Command kDevicesCommand;

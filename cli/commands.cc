@@ -24,6 +24,8 @@ Examples:
   flowtts pipelines/align.yaml --set vars.input=chats.json --set vars.output=out/chats
                                                    The same, with data of your own.
   flowtts run align.yaml --set sample.alpha=0.1 --set synthesize.devices=cuda:0
+  flowtts verify out/align                         Whether all is still as the run has left it.
+  flowtts retry out/align                          Do what failed again.
   flowtts describe split_sentences                 A stage's parameters, and an example.
 
 Exit status:
@@ -33,6 +35,7 @@ Exit status:
   3    The disk, a device or a library failed. What had been written until then is safe.
   130  Interrupted (Ctrl-C); 143: terminated. What had been begun was finished first;
        a second signal ends the program at once.
+A run that was ended, however, goes on by the same command.
 
 Results go to stdout; progress, warnings and errors to stderr. NO_COLOR turns colours off.
 'flowtts COMMAND --help' says more about a command.
@@ -125,7 +128,8 @@ int flush_output(int status) {
 }  // namespace
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> kCommands{kRunCommand,      kCheckCommand,   kStagesCommand,
+  static const std::vector<Command> kCommands{kRunCommand,      kCheckCommand,   kVerifyCommand,
+                                              kRetryCommand,    kReplayCommand,  kStagesCommand,
                                               kDescribeCommand, kDevicesCommand, kSchemaCommand,
                                               kVoiceCommand,    kVersionCommand};
   return kCommands;

@@ -140,8 +140,15 @@ std::string places(const Pipeline& pipeline) {
 std::string read_failures(const Pipeline& pipeline) {
   const std::filesystem::path& output = pipeline.settings().output;
   if (output.empty()) return "Give the run an output folder (run.output) to see which and why.\n";
-  return fmt::format("Each line of {} names the stage, the error and the item.\n",
-                     (output / "failures.jsonl").string());
+  return fmt::format(
+      "Each line of {} names the stage, the error and the item.\n"
+      "To do them again: flowtts retry {}\n",
+      (output / "failures.jsonl").string(), output.string());
+}
+
+std::string go_on(const Pipeline& pipeline) {
+  return pipeline.settings().output.empty() ? "The rest of the input was left."
+                                            : "The same command goes on from here.";
 }
 
 std::string next_step(const Pipeline& pipeline, const RunReport& report) {
@@ -158,14 +165,14 @@ std::string next_step(const Pipeline& pipeline, const RunReport& report) {
           failed, format_count(report.records.read), pipeline.settings().max_failed,
           read_failures(pipeline), report.records.failed);
     case RunStatus::kInterrupted:
-      return fmt::format("\n{}The same command goes on from here.\n",
+      return fmt::format("\n{}{}\n",
                          report.records.unfinished > 0
                              ? format_number_of(report.records.unfinished, "record") +
-                                   " in flight will be done again. "
-                             : "");
+                                   " in flight were not finished. "
+                             : "",
+                         go_on(pipeline));
     default:
-      return "\nWhat is done is safe. Once the cause is mended, the same command goes on from "
-             "here.\n";
+      return fmt::format("\nWhat is done is safe. Once the cause is mended: {}\n", go_on(pipeline));
   }
 }
 

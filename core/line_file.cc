@@ -98,6 +98,8 @@ Result<DroppedLines> keep_lines(const std::filesystem::path& path,
                                 const std::function<bool(std::string_view line)>& keep) {
   std::vector<bool> kept;
   DroppedLines dropped;
+  std::error_code unknown;
+  if (!std::filesystem::is_regular_file(path, unknown)) return dropped;
   if (auto error = for_each_line(path, [&](std::string_view line, bool ended) {
         if (!ended) {
           dropped.torn_bytes = line.size();

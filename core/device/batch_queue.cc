@@ -11,6 +11,10 @@ namespace {
 /// 4,096 waiting sentences, batches of 64 are 96.9% useful with 1.5, 97.5% with 3 and with 10.
 constexpr std::uint64_t kPatience = 3;
 
+/// How many batches are left when the longest begin to go first. Any earlier, and what came first
+/// would be finished last: an interruption would find many records begun and few done.
+constexpr std::size_t kLastBatches = 16;
+
 }  // namespace
 
 /// Neighbours in the order of length, as positions in it.
@@ -84,13 +88,17 @@ std::optional<Batch> BatchQueue::take(const BatchLimits& moving, Time now, bool 
   const Choice choice = choose(limits, static_cast<std::size_t>(position));
 
   const std::uint64_t passed_by = arrivals_ - oldest->second.front().number;
-  const bool turn_of_oldest = !longest_first_ && passed_by > kPatience * size_;
+  const bool turn_of_oldest = !is_end(limits) && passed_by > kPatience * size_;
   if (turn_of_oldest && choice.full_with_oldest) {
     return remove(*choice.full_with_oldest, limits, now);
   }
   if (choice.full && !(turn_of_oldest && due)) return remove(*choice.full, limits, now);
   if (due) return remove(*choice.most_with_oldest, limits, now);
   return std::nullopt;
+}
+
+bool BatchQueue::is_end(const BatchLimits& limits) const {
+  return nothing_comes_ && size_ <= kLastBatches * limits.max_items;
 }
 
 /// Lays the lengths out beside one another, with running sums.
@@ -109,8 +117,8 @@ void BatchQueue::survey(const BatchLimits& limits) {
 /// its shape.
 BatchQueue::Choice BatchQueue::choose(const BatchLimits& limits, std::size_t oldest) const {
   Choice choice;
-  const auto better = [this](const Window& a, const std::optional<Window>& b) {
-    if (!b || longest_first_ || a.useful > b->useful) return true;  // they come shortest first
+  const auto better = [end = is_end(limits)](const Window& a, const std::optional<Window>& b) {
+    if (!b || end || a.useful > b->useful) return true;  // they come shortest first
     return a.useful == b->useful && a.holds_oldest && !b->holds_oldest;
   };
   Window window;

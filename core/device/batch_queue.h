@@ -47,8 +47,8 @@ struct Batch {
 /// useful, where first come, first served gives 39%.
 ///
 /// Nobody starves: a job that three times as many have come after as now wait is in the next batch,
-/// if that can be filled or the job has waited for `max_wait`. Near the end of a run, when nothing
-/// comes after, the longest go first, so that the last batches are short.
+/// if that can be filled or the job has waited for `max_wait`. At the end of a run, when a few
+/// batches are left and nothing comes after, the longest go first, so that the last ones are short.
 ///
 /// Not for several threads at once; the clock is the caller's. A choice looks once at each length
 /// that occurs.
@@ -65,8 +65,8 @@ class BatchQueue {
   /// `at_once` is set. Otherwise nothing.
   std::optional<Batch> take(const BatchLimits& limits, Time now, bool at_once);
 
-  /// Of full batches from now on the one with the longest jobs.
-  void longest_first() { longest_first_ = true; }
+  /// Nothing comes any more. Of the last batches, the one with the longest jobs goes first.
+  void longest_first() { nothing_comes_ = true; }
 
   /// False only where `take` would find no full batch. Cheap.
   bool may_be_full(const BatchLimits& limits) const;
@@ -91,6 +91,7 @@ class BatchQueue {
   struct Group;
   struct Window;
   struct Choice;
+  bool is_end(const BatchLimits& limits) const;
   void survey(const BatchLimits& limits);
   Choice choose(const BatchLimits& limits, std::size_t oldest) const;
   Groups::const_iterator oldest_group() const;
@@ -100,7 +101,7 @@ class BatchQueue {
   Groups groups_;
   std::size_t size_ = 0;
   std::uint64_t arrivals_ = 0;
-  bool longest_first_ = false;
+  bool nothing_comes_ = false;
 
   struct Group {
     Groups::iterator place;

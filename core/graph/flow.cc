@@ -39,6 +39,21 @@ std::vector<std::size_t> flow_order(const std::vector<PipelineStage>& stages) {
   return order;
 }
 
+/// What a stage made of an item, for a person to read.
+template <class Made>
+std::string outcome_text(const Result<Made>& result) {
+  if (result.is_filtered()) return "filtered: " + result.filtered().reason;
+  if (result.is_error()) return result.error().code + ": " + result.error().message;
+  if constexpr (std::is_same_v<Made, AnyPayload>) {
+    if (!*result) return "done";
+    return fmt::format("{} {}", result->info().name, payload_json(*result));
+  } else {
+    std::string text = fmt::format("{} items", result->size());
+    for (const AnyPayload& one : *result) text += "\n  " + payload_json(one);
+    return text;
+  }
+}
+
 /// A fatal error names its stage, since it is all that will be heard of it.
 Error at_stage(const PipelineStage& stage, Error error) {
   error.message = fmt::format("stage '{}': {}", stage.id, error.message);
@@ -80,6 +95,7 @@ class StageRunner {
   /// Ends the claim, or gives it to what was made: an AnyPayload or several.
   template <class Made, class Emit>
   void settle(Claim claim, Result<Made> result, int attempts, const Emit& emit) {
+    if (state_.traces()) state_.trace(stage_.id, claim.packet(), attempts, outcome_text(result));
     if (result.is_filtered()) {
       stats_.filtered.fetch_add(1, std::memory_order_relaxed);
       finish(std::move(claim), Ending::kFiltered, result.filtered(), attempts);
@@ -212,6 +228,7 @@ class GatherRunner {
     while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
       result = call(claim, all, ++attempt);
     }
+    if (state_.traces()) state_.trace(stage_.id, claim.packet(), attempt, outcome_text(result));
     if (result.ok()) {
       stats_.made.fetch_add(1, std::memory_order_relaxed);
       pass_on(std::move(claim), std::move(result).value(), emit);
@@ -491,6 +508,7 @@ struct Flow::Impl final : RecordListener {
     state.stats(source).touch();
     // An interrupted source is let go at the next record, which is then not counted.
     if (state.reading().stop_requested()) return true;
+    if (!state.is_wanted(key)) return false;
     if (done_before(key)) return false;
     std::optional<FilterError> failed;
     for (const std::size_t filter : reader_filters) {
@@ -522,7 +540,7 @@ struct Flow::Impl final : RecordListener {
     if (!record.payload.ok()) {
       if (answer != asked.end()) asked.erase(answer);
       const bool ends_run = record.payload.is_error() && record.payload.error().fatal;
-      return ends_run || !done_before(record.key);
+      return ends_run || (state.is_wanted(record.key) && !done_before(record.key));
     }
     if (answer == asked.end()) {
       if (!keep(record.key)) return false;

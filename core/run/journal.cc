@@ -160,6 +160,7 @@ class Reader {
   /// \return whether the line is to stay in the file.
   bool read(std::string_view line) {
     number_ += 1;
+    if (line.empty()) return true;
     const auto object = unseal_line(line);
     if (object && take_line(JsonValue::parse(*object), contents_)) return true;
     note(fmt::format("line {} of {} is damaged; a record that it named is done again", number_,
@@ -237,7 +238,7 @@ std::optional<Error> Journal::append(const JournalSession& session) {
   session.identity.write(json);
   json.end_object();
   const std::string line = seal_line(json.text()) + '\n';
-  return append_lines(line + line);
+  return append_lines(line + '\n' + line);
 }
 
 std::optional<Error> Journal::append(std::span<const DoneRecord> records) {

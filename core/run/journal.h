@@ -50,8 +50,8 @@ struct JournalContents {
 ///     {"end":240,"filtered_records":{}}   // everything is done
 ///
 /// A record is done exactly when its line is whole and on the disk. What it made has been synced
-/// before. A session's line stands there twice, so that one damaged byte does not take away what
-/// the folder is; of records, those whose lines are damaged are done again.
+/// before. A session's line stands there twice, an empty line between, so that one damaged byte
+/// does not take away what the folder is; of records, those whose lines are damaged are done again.
 ///
 /// Lifecycle: `open`, which reads and mends it, then appends. One thread at a time. Each append
 /// returns when its lines are on the disk.

@@ -320,8 +320,14 @@ std::optional<Error> take_place(const Pipeline& pipeline, const RunOptions& opti
                         output);
 }
 
-/// What the user wants done again is not done any more, for good.
+/// What the user wants done again is not done any more, for good. A run about one record makes it
+/// anew whatever its folder holds.
 std::optional<Error> redo(const RunOptions& options, Place& place) {
+  if (!options.only_record.empty()) {
+    place.contents.done = {};
+    place.contents.end.reset();
+    return std::nullopt;
+  }
   std::vector<std::uint64_t> again;
   for (const auto& [index, record] : place.contents.done) {
     const bool wanted =

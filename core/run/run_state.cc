@@ -8,9 +8,7 @@
 #include "core/run/output_folder.h"
 
 namespace flowtts {
-namespace {
 
-/// A payload that cannot be written is no reason to lose the rest of the line.
 std::string payload_json(const AnyPayload& payload) {
   try {
     JsonWriter json;
@@ -21,11 +19,11 @@ std::string payload_json(const AnyPayload& payload) {
   }
 }
 
-}  // namespace
-
 RunState::RunState(const Pipeline& pipeline, const RunOptions& options, OutputFolder* folder)
     : pipeline_(pipeline),
       observer_(options.observer),
+      only_record_(options.only_record),
+      traces_(options.trace),
       folder_(folder),
       credits_(pipeline.settings().max_in_flight, pipeline.settings().memory_limit.bytes) {
   for (const PipelineStage& stage : pipeline.stages()) {
@@ -49,7 +47,15 @@ std::optional<Error> RunState::fatal() const {
   return fatal_;
 }
 
-void RunState::message(MessageLevel level, const std::string& text) {
+void RunState::trace(const std::string& stage, const Packet& packet, int attempt,
+                     const std::string& what) const {
+  std::string item = packet.record()->key().id;
+  for (const std::uint32_t step : packet.path()) item += '.' + std::to_string(step);
+  if (attempt > 1) item += " (attempt " + std::to_string(attempt) + ")";
+  message(MessageLevel::kInfo, stage + ": " + item + ": " + what);
+}
+
+void RunState::message(MessageLevel level, const std::string& text) const {
   if (folder_) folder_->log(text);
   if (!observer_) return;
   const std::lock_guard lock(observer_mutex_);

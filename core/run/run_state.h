@@ -21,6 +21,10 @@ namespace flowtts {
 class Committer;
 class OutputFolder;
 
+/// A payload as JSON, for a person to read. "null" where it cannot be written, which is no reason
+/// to lose what stands beside it.
+std::string payload_json(const AnyPayload& payload);
+
 /// How often each ending was. Thread-safe.
 class EndingCounts {
  public:
@@ -64,7 +68,17 @@ class RunState final {
   void fail(const Error& error);
   std::optional<Error> fatal() const;
 
-  void message(MessageLevel level, const std::string& text);
+  /// Whether a record belongs to what the run is about.
+  bool is_wanted(const RecordKey& key) const {
+    return only_record_.empty() || key.id == only_record_ ||
+           std::to_string(key.index) == only_record_;
+  }
+  /// Tells, where that is wanted, what a stage made of an item.
+  void trace(const std::string& stage, const Packet& packet, int attempt,
+             const std::string& what) const;
+  bool traces() const { return traces_; }
+
+  void message(MessageLevel level, const std::string& text) const;
   void progress(const RunProgress& progress);
 
   /// Where settled records go to become done; null where nothing is kept. Before the first record.
@@ -102,6 +116,8 @@ class RunState final {
 
   const Pipeline& pipeline_;
   RunObserver* const observer_;
+  const std::string only_record_;
+  const bool traces_;
   OutputFolder* const folder_;  ///< Null in a run without an output folder.
   Committer* committer_ = nullptr;
   Credits credits_;
@@ -123,7 +139,7 @@ class RunState final {
   std::map<std::string, std::uint64_t> failed_items_;
   double media_seconds_ = 0;
 
-  std::mutex observer_mutex_;
+  mutable std::mutex observer_mutex_;
 };
 
 }  // namespace flowtts

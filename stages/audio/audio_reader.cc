@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -23,6 +24,31 @@ constexpr sf_count_t kFramesAtOnce = 16'384;
 struct Close {
   void operator()(SNDFILE* file) const { sf_close(file); }
 };
+
+/// A file in memory, as libsndfile reads one.
+struct MemoryFile {
+  std::string_view bytes;
+  sf_count_t at = 0;
+};
+
+sf_count_t memory_length(void* user) {
+  return static_cast<sf_count_t>(static_cast<MemoryFile*>(user)->bytes.size());
+}
+sf_count_t memory_seek(sf_count_t offset, int whence, void* user) {
+  auto& file = *static_cast<MemoryFile*>(user);
+  if (whence == SEEK_CUR) offset += file.at;
+  if (whence == SEEK_END) offset += memory_length(user);
+  return file.at = std::clamp<sf_count_t>(offset, 0, memory_length(user));
+}
+sf_count_t memory_read(void* out, sf_count_t count, void* user) {
+  auto& file = *static_cast<MemoryFile*>(user);
+  count = std::min(count, memory_length(user) - file.at);
+  std::copy_n(file.bytes.data() + file.at, count, static_cast<char*>(out));
+  file.at += count;
+  return count;
+}
+sf_count_t memory_write(const void*, sf_count_t, void*) { return 0; }
+sf_count_t memory_tell(void* user) { return static_cast<MemoryFile*>(user)->at; }
 
 void append_mean(std::vector<float>& out, const std::vector<float>& frames, sf_count_t count,
                  std::size_t channels) {
@@ -116,6 +142,16 @@ Result<Audio> read_audio_file(const fs::path& path, double max_seconds) {
                              audio.samples.size(), sf_strerror(file.get()))};
   }
   return audio;
+}
+
+Result<AudioInfo> audio_info(std::string_view bytes) {
+  MemoryFile memory{bytes};
+  SF_VIRTUAL_IO io{memory_length, memory_seek, memory_read, memory_write, memory_tell};
+  SF_INFO info{};
+  const std::unique_ptr<SNDFILE, Close> file(sf_open_virtual(&io, SFM_READ, &info, &memory));
+  if (!file) return Error{"unreadable_audio", sf_strerror(nullptr)};
+  return AudioInfo{static_cast<std::uint32_t>(info.samplerate),
+                   static_cast<std::uint64_t>(info.frames), info.channels};
 }
 
 Result<std::vector<NamedFile>> find_audio_files(const std::string& where) {

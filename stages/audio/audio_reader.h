@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <flowtts/payloads.h>
@@ -13,6 +15,16 @@ namespace flowtts {
 /// libsndfile reads. Any thread.
 /// Errors: "unreadable_audio", "too_long" (more than `max_seconds`), both with the path.
 Result<Audio> read_audio_file(const std::filesystem::path& path, double max_seconds);
+
+/// What the head of an audio file says of it.
+struct AudioInfo {
+  std::uint32_t sample_rate = 0;  ///< Hertz.
+  std::uint64_t samples = 0;      ///< Of each channel.
+  int channels = 0;
+};
+
+/// Of a whole file that lies in memory. Error "unreadable_audio".
+Result<AudioInfo> audio_info(std::string_view file);
 
 /// A file, and what it is called: its path below the folder that was named, without extension.
 struct NamedFile {

@@ -24,7 +24,7 @@ class ManifestFile {
   /// no line is done again. Errors: "write_failed"; "manifest_in_use".
   /// \param earlier null: all whole lines stay.
   static Result<std::shared_ptr<ManifestFile>> open(const std::filesystem::path& path,
-                                                    EarlierSessions* earlier);
+                                                    EarlierSessions* earlier = nullptr);
   ~ManifestFile();
   ManifestFile(const ManifestFile&) = delete;
   ManifestFile& operator=(const ManifestFile&) = delete;

@@ -105,8 +105,9 @@ const Conversation* conversation_of(const Gathered<AudioFile>& gathered,
 double rounded(double number, double steps) { return std::round(number * steps) / steps; }
 
 void write_file_members(JsonWriter& json, const AudioFile& file) {
-  json.field("audio", file.path)
-      .field("sample_rate", file.sample_rate)
+  json.field("audio", file.path);
+  if (!file.shard.empty()) json.field("shard", file.shard).field("offset", file.offset);
+  json.field("sample_rate", file.sample_rate)
       .field("samples", file.samples)
       .field("seconds", rounded(file.seconds(), 1e6))
       .field("peak", rounded(static_cast<double>(file.peak), 1e4))
@@ -179,8 +180,8 @@ void write_turn(JsonWriter& json, const Turn& turn, const ShapeNames& names,
 void write_conversation(JsonWriter& json, const Conversation& conversation,
                         std::span<const Outcome> sentences) {
   const ShapeNames names = names_of(conversation.shape);
-  constexpr std::array<std::string_view, 8> kTaken{"index", "id",     "files", "status",
-                                                   "stage", "reason", "error", "message"};
+  constexpr std::array<std::string_view, 9> kTaken{"index",  "id",    "files",   "status", "stage",
+                                                   "reason", "error", "message", "xxh3"};
   write_extra(json, conversation.extra, kTaken);
   json.key(names.turns).begin_array();
   for (std::size_t i = 0; i < conversation.turns.size(); ++i) {

@@ -47,8 +47,23 @@ TEST_CASE("an interrupted run says what was left") {
   report.records = {10, 4, 0, 0, 6};
   CHECK(ledger_line("records", report.records) ==
         "records: read 10 = written 4 + filtered 0 + failed 0 + unfinished 6");
-  CHECK(run_summary(Pipeline(), report, false).find("6 records in flight and the rest") !=
+  CHECK(
+      run_summary(Pipeline(), report, false)
+          .ends_with("\n6 records in flight were not finished. The rest of the input was left.\n"));
+}
+
+TEST_CASE("a run that goes on says how much had been done before") {
+  RunReport report = report_of(RunStatus::kSucceeded);
+  report.items.failed = report.records.failed = 0;
+  report.records_done_before = 120;
+  report.session = 3;
+  const std::string text = run_summary(Pipeline(), report, false);
+  CHECK(text.find("  120 records of them had been done before, in 2 sessions\n") !=
         std::string::npos);
+  CHECK(text.find("audio s/s") == std::string::npos);  // not all of it is this session's
+  report.already_complete = true;
+  CHECK(run_summary(Pipeline(), report, false)
+            .starts_with(": was done before; nothing was left to do; 50 min 0 s of audio\n"));
 }
 
 TEST_CASE("devices have a row each, without a column that no device can fill") {

@@ -90,12 +90,12 @@ TEST_CASE("each maximal part of a text that is not UTF-8 becomes one U+FFFD") {
   CHECK(repaired("gr\xC3\xBC\xC3\x9F \xE4\xBD\xA0 \xF0\x9F\x98\x80") ==
         "gr\xC3\xBC\xC3\x9F \xE4\xBD\xA0 \xF0\x9F\x98\x80");
   CHECK(repaired("a\x80z") == "a" + r + "z");
-  CHECK(repaired("a\xC3") == "a" + r);                          // Cut off.
-  CHECK(repaired("\xE4\xBD!") == r + "!");                      // Cut off, one part.
-  CHECK(repaired("\xC0\xAF") == r + r);                         // Overlong.
-  CHECK(repaired("\xE0\x80\xAF") == r + r + r);                 // Overlong.
-  CHECK(repaired("\xED\xA0\x80") == r + r + r);                 // A surrogate.
-  CHECK(repaired("\xF4\x90\x80\x80") == r + r + r + r);         // Above U+10FFFF.
+  CHECK(repaired("a\xC3") == "a" + r);                   // Cut off.
+  CHECK(repaired("\xE4\xBD!") == r + "!");               // Cut off, one part.
+  CHECK(repaired("\xC0\xAF") == r + r);                  // Overlong.
+  CHECK(repaired("\xE0\x80\xAF") == r + r + r);          // Overlong.
+  CHECK(repaired("\xED\xA0\x80") == r + r + r);          // A surrogate.
+  CHECK(repaired("\xF4\x90\x80\x80") == r + r + r + r);  // Above U+10FFFF.
   CHECK(repaired("\xF0\x9F\x98x\xFF") == r + "x" + r);
 }
 

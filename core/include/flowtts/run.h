@@ -121,6 +121,11 @@ struct RunOptions {
   /// Does records again that earlier sessions have done.
   std::vector<std::uint64_t> redo;  ///< By index.
   bool redo_failed = false;         ///< All that failed.
+  /// The run is about the records of this id, or of this index where none has the id, and no
+  /// others: they do not count. Empty: about all.
+  std::string only_record;
+  /// Tells what becomes of each item at each stage, as messages.
+  bool trace = false;
 };
 
 /// Runs a compiled pipeline to its end. Never throws for what the input, the disk or a device does;

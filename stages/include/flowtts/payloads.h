@@ -131,14 +131,16 @@ struct Audio {
 struct AudioFile {
   static constexpr std::string_view kPayloadName = "AudioFile";
 
-  std::string path;               ///< Relative to the output folder, with '/'.
+  std::string path;  ///< Relative to the output folder, with '/'; in a shard, the member's name.
   std::uint32_t sample_rate = 0;  ///< Hertz.
   std::uint64_t samples = 0;
+  std::uint64_t clipped = 0;  ///< Samples beyond full scale, written at full scale.
+  float peak = 0;             ///< Largest magnitude before clipping; full scale is 1.
+  std::shared_ptr<const Speech> speech = nullptr;  ///< Null where it was not synthesized.
   std::uint64_t bytes_in_file = 0;
-  std::uint64_t checksum = 0;            ///< XXH3-64 of the file.
-  std::uint64_t clipped = 0;             ///< Samples beyond full scale, written at full scale.
-  float peak = 0;                        ///< Largest magnitude before clipping; full scale is 1.
-  std::shared_ptr<const Speech> speech;  ///< Null where it was not synthesized.
+  std::uint64_t checksum = 0;  ///< XXH3-64 of the file.
+  std::string shard = {};      ///< The tar file that holds it, relative as `path`; else empty.
+  std::uint64_t offset = 0;    ///< Of the audio in the shard, bytes.
 
   double seconds() const;
   std::size_t bytes() const;

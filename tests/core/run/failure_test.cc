@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "core/sealed_line.h"
 #include "tests/core/run/run_pipeline.h"
 #include "tests/stages/temp_folder.h"
 
@@ -17,7 +18,9 @@ using Counts = std::map<std::string, std::uint64_t>;
 std::vector<std::string> lines_of(const std::filesystem::path& file) {
   std::istringstream text(read_whole_file(file));
   std::vector<std::string> lines;
-  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  for (std::string line; std::getline(text, line);) {
+    lines.push_back(unseal_line(line).value_or("not sealed: " + line));
+  }
   return lines;
 }
 

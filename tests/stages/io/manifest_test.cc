@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -8,6 +9,7 @@
 #include <doctest/doctest.h>
 #include <flowtts/payloads.h>
 
+#include "core/sealed_line.h"
 #include "stages/io/conversation_reader.h"
 #include "stages/io/manifest_file.h"
 #include "stages/io/manifest_line.h"
@@ -53,6 +55,8 @@ Arrived file(const Sentence& said, const std::string& path) {
   written->sample_rate = 22050;
   written->samples = 11025;
   written->peak = 0.5F;
+  written->bytes_in_file = 22094;
+  written->checksum = 255;
   written->speech = speech;
   return {{said.turn, said.index}, written};
 }
@@ -67,8 +71,23 @@ const RecordKey kRecord{"7", 0, 12, 0};
 std::string contents(const std::filesystem::path& path) { return testing::read_whole_file(path); }
 
 std::string line(int index, const std::string& rest = "x") {
-  return "{\"index\":" + std::to_string(index) + ",\"id\":\"" + rest + "\"}";
+  return seal_line("{\"index\":" + std::to_string(index) + ",\"id\":\"" + rest + "\"}");
 }
+
+/// Earlier sessions in which these records were done.
+class Earlier final : public EarlierSessions {
+ public:
+  explicit Earlier(std::set<std::uint64_t> done) : done_(std::move(done)) {}
+  bool is_done(std::uint64_t index) const override { return done_.contains(index); }
+  std::vector<std::uint64_t> done() const override { return {done_.begin(), done_.end()}; }
+  void redo(std::uint64_t index, const std::string&) override { again.push_back(index); }
+  void note(const std::string&) override {}
+
+  std::vector<std::uint64_t> again;
+
+ private:
+  std::set<std::uint64_t> done_;
+};
 
 }  // namespace
 
@@ -88,7 +107,8 @@ TEST_CASE(
       R"({"index":12,"id":7,"image":"a.jpg","conversations":[)"
       R"({"from":"human","value":"<image>\nWho? Why?","spoken":"Who? Why?","sentences":[)"
       R"({"text":"Who? ","spoken":"Who?","audio":"audio/00/sft_7_0_0.wav","sample_rate":22050,)"
-      R"("samples":11025,"seconds":0.5,"peak":0.5,"speaker":"slt","seed":5,"voice":"default@3f2a"},)"
+      R"("samples":11025,"seconds":0.5,"peak":0.5,"bytes":22094,"xxh3":"00000000000000ff",)"
+      R"("speaker":"slt","seed":5,"voice":"default@3f2a"},)"
       R"({"text":"Why? ","spoken":"Why?","status":"filtered","stage":"phonemize","reason":"unspeakable"}]},)"
       R"({"from":"gpt","value":"Me.","spoken":"Me."}],"status":"written"})");
 }
@@ -191,7 +211,7 @@ TEST_CASE("files that were not made from a sentence stand in the record") {
   CHECK(
       manifest_line({"b/a", 0, 0, 0}, gathered) ==
       R"({"index":0,"id":"b/a","files":[{"audio":"audio/00/a.flac","sample_rate":8000,"samples":1,)"
-      R"("seconds":0.000125,"peak":1.5,"clipped":2}],"status":"written"})");
+      R"("seconds":0.000125,"peak":1.5,"bytes":0,"xxh3":"0000000000000000","clipped":2}],"status":"written"})");
 }
 
 TEST_CASE("lines that many threads append are whole, and come out in the order of their indices") {
@@ -262,16 +282,42 @@ TEST_CASE("a manifest is written by one at a time") {
   CHECK(ManifestFile::open(path).ok());
 }
 
-TEST_CASE("a file whose lines are no manifest's is not touched by sorting") {
+TEST_CASE("a file whose lines are no manifest's any more is not touched by sorting") {
   const TempFolder folder;
-  const std::filesystem::path path = folder.write("manifest.jsonl", line(1) + "\n{\"id\":2}\n");
+  const std::filesystem::path path = folder.write("manifest.jsonl", line(1) + "\n");
   const auto manifest = ManifestFile::open(path);
   REQUIRE(manifest.ok());
+  (*manifest)->append("{\"id\":2}");
   const auto error = (*manifest)->sort();
   REQUIRE(error);
   CHECK(error->code == "bad_manifest");
   CHECK(error->message.find("line 2 of '" + path.string()) != std::string::npos);
   CHECK(contents(path) == line(1) + "\n{\"id\":2}\n");
+}
+
+TEST_CASE("when a run goes on, the lines of what is done stay, and what lacks one is done again") {
+  const TempFolder folder;
+  std::string damaged = line(5);
+  damaged[12] = '?';
+  const std::filesystem::path path = folder.write(
+      "manifest.jsonl", line(4) + "\n" + line(2) + "\n" + damaged + "\n" + line(1) + "\n");
+  Earlier earlier({1, 4, 5, 6});
+  const auto manifest = ManifestFile::open(path, &earlier);
+  REQUIRE(manifest.ok());
+  CHECK(contents(path) == line(4) + "\n" + line(1) + "\n");
+  CHECK(earlier.again == std::vector<std::uint64_t>{5, 6});
+}
+
+TEST_CASE("of several lines of one record the last stays") {
+  const TempFolder folder;
+  const std::filesystem::path path = folder.path() / "manifest.jsonl";
+  const auto manifest = ManifestFile::open(path);
+  for (const char* text : {"old", "new"}) {
+    (*manifest)->append(line(3, text));
+    (*manifest)->append(line(1));
+  }
+  CHECK(!(*manifest)->sort());
+  CHECK(contents(path) == line(1) + "\n" + line(3, "new") + "\n");
 }
 
 TEST_CASE("a full disk ends the run, and no piece of a line stays") {
