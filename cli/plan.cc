@@ -78,7 +78,7 @@ std::string output_text(const RunSettings& settings) {
   const auto journal = read_journal(settings.output / OutputFolder::kJournal);
   if (!journal.ok() || !journal->session) return settings.output.string();
   const std::string folder = settings.output.string();
-  if (journal->end) return fmt::format("{}, where everything is done", folder);
+  if (journal->complete()) return fmt::format("{}, where everything is done", folder);
   return fmt::format("{}, where {} are done: the run would go on there", folder,
                      format_number_of(journal->done.size(), "record"));
 }

@@ -178,6 +178,13 @@ class Reader {
 
 }  // namespace
 
+bool JournalContents::complete() const {
+  if (!end) return false;
+  std::uint64_t known = done.size();
+  for (const auto& [stage, count] : end->filtered_records) known += count;
+  return known == end->read;
+}
+
 Result<JournalContents> read_journal(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) {

@@ -39,6 +39,9 @@ struct JournalContents {
   DoneRecords done;
   std::optional<JournalEnd> end;    ///< Where everything is done.
   std::vector<std::string> damage;  ///< What was found that is no whole line, a sentence each.
+
+  /// Whether all is done: the run came to its end, and since then no record's line was lost.
+  bool complete() const;
 };
 
 /// A run's journal: which records are done, and of which run. Lines of JSON, each sealed

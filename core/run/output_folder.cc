@@ -47,8 +47,9 @@ std::optional<Error> output_objection(const std::filesystem::path& folder) {
     return Error{"output_not_a_folder",
                  fmt::format("the output {} is a file, expected a folder", folder.string())};
   }
-  if (std::filesystem::is_empty(folder, status) ||
-      std::filesystem::exists(folder / OutputFolder::kJournal, status)) {
+  const bool empty = std::filesystem::is_empty(folder, status);
+  if (status) return fatal_error("read the output folder", folder, status.value());
+  if (empty || std::filesystem::exists(folder / OutputFolder::kJournal, status)) {
     return std::nullopt;
   }
   return Error{

@@ -423,7 +423,7 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, Place& place) {
   tell_what_was_found(state, place);
   if (folder) {
     if (auto error = redo(options, place)) return not_begun(state, *error);
-    if (place.contents.end && !options.even_if_complete) {
+    if (place.contents.complete() && !options.even_if_complete) {
       return already_complete(state, place.contents, pipeline.settings());
     }
     if (auto error = folder->open_failures(place.contents.done)) return not_begun(state, *error);
@@ -460,15 +460,18 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, Place& place) {
   }
   if (executor) add_device_reports(pipeline, *executor, monitor, report);
   report.status = status_of(report, pipeline.settings(), monitor.interrupted());
-  if (folder &&
-      (report.status == RunStatus::kSucceeded || report.status == RunStatus::kOverPolicy)) {
-    if (auto failed =
-            folder->journal().append(JournalEnd{report.records.read, report.filtered_records})) {
-      report.error = *failed;
-      report.status = RunStatus::kEnvironment;
-    }
-  }
   return report;
+}
+
+/// Writes the final run.json, and then into the journal that all is done: a run that was cut off
+/// before it has its run.json is not complete.
+std::optional<Error> end_session(OutputFolder& folder, const Pipeline& pipeline,
+                                 const RunReport& report) {
+  if (auto error = folder.write_run_json(report_json(pipeline, report))) return error;
+  const bool settled =
+      report.status == RunStatus::kSucceeded || report.status == RunStatus::kOverPolicy;
+  if (!settled) return std::nullopt;
+  return folder.journal().append(JournalEnd{report.records.read, report.filtered_records});
 }
 
 }  // namespace
@@ -485,7 +488,7 @@ RunReport run(Pipeline& pipeline, const RunOptions& options) {
   // What the session that did the work has written there says more than one that did nothing.
   const bool did_nothing = report.already_complete || report.status == RunStatus::kRefused;
   if (place.folder && !did_nothing) {
-    if (auto error = place.folder->write_run_json(report_json(pipeline, report))) {
+    if (auto error = end_session(*place.folder, pipeline, report)) {
       report.status = RunStatus::kEnvironment;
       report.error = *error;
     }

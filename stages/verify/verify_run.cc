@@ -62,7 +62,7 @@ class Verifier {
       : folder_(std::move(folder)), journal_(std::move(journal)) {}
 
   Result<VerifyReport> verify() {
-    report_.complete = journal_.end.has_value();
+    report_.complete = journal_.complete();
     report_.records = journal_.done.size();
     for (const std::string& damage : journal_.damage) fault(std::nullopt, damage);
     if (!report_.complete)

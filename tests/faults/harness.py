@@ -127,13 +127,22 @@ class Bench:
         """What is not as in the run that nothing disturbed, in words; empty where nothing is."""
         return self.expected.differences(Snapshot(output))
 
+    def told_differently(self, done):
+        """How the ledger that a run printed differs from the usual one; empty where it does not."""
+        try:
+            told = ledger(json.loads(done.stdout))
+        except ValueError as error:
+            return f"what it printed is no JSON ({error}): {done.stdout[:200]}"
+        usual = ledger(self.expected.report)
+        return "" if told == usual else f"it told of {told}, expected {usual}"
+
     def finish(self, output, what):
         """Goes on with a run to its end, which must give what it would have given undisturbed.
         What is wrong, or nothing."""
-        done = self.run(output)
+        done = self.run(output, "--json")
         if done.returncode != self.golden_status:
             return f"{what}: going on ended with status {done.returncode}\n{done.stderr}"
-        found = self.differences(output)
+        found = self.differences(output) or self.told_differently(done)
         return f"{what}: after going on {found}" if found else ""
 
 
@@ -163,10 +172,6 @@ class Snapshot:
         except (OSError, ValueError) as error:
             self.broken.append(f"run.json: {error}")
 
-    def ledger(self):
-        """How the run ended and what became of its records, as run.json has it."""
-        return [self.report.get("state"), self.report.get("records")] if self.report else None
-
     def differences(self, other):
         lost = sorted(set(self.files) - set(other.files))
         more = sorted(set(other.files) - set(self.files))
@@ -181,9 +186,14 @@ class Snapshot:
             found.append(f"failures differ: {sorted(self.failures ^ other.failures)[:3]}")
         if other.broken:
             found.append(f"cannot be read: {other.broken[:2]}")
-        elif self.ledger() != other.ledger():
-            found.append(f"run.json has {other.ledger()}, expected {self.ledger()}")
+        elif ledger(self.report) != ledger(other.report):
+            found.append(f"run.json has {ledger(other.report)}, expected {ledger(self.report)}")
         return "; ".join(found)
+
+
+def ledger(report):
+    """How a run ended and what became of its records and items, as its report has it."""
+    return [report.get(key) for key in ("state", "records", "items")]
 
 
 def make_input(records, seed):

@@ -38,11 +38,7 @@ def main():
             process.communicate()
         fault = bench.finish(output, what)
         if not fault:
-            again = bench.run(output)
-            if again.returncode != bench.golden_status:
-                fault = f"{what}: a run of what is complete ended with {again.returncode}"
-            elif bench.differences(output):
-                fault = f"{what}: a run of what is complete left {bench.differences(output)}"
+            fault = bench.finish(output, f"{what}, and a run of what is complete")
         report.add("wrong" if fault else "right after going on", fault)
         if fault:
             output.rename(bench.folder / f"fault-{trial}")

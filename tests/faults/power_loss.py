@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/faults/power_loss.py [--states N] [--every N] [--variants V] [--records R] [--seed S]
+"""tests/faults/power_loss.py [--states N] [--variants V] [--records R] [--seed S]
 
 Records what a run does to its output folder, call by call, and builds the folders that a power cut
 may leave behind: at every moment, of what was not synced
@@ -14,9 +14,10 @@ disturbed. The same is done with a run that itself goes on with one that was kil
 A call counts as synced as POSIX says it, not as some file system does: a new file's name lasts only
 once its folder was synced, and a new folder's name once the folder above it was.
 
-ctest (faults/power_loss) has a short form. The long one, every call, five states each:
+--states bounds how many are tried of each of the two, spread evenly over the calls; V of them after
+each call. ctest (faults/power_loss) has a short form. The long one, every call, five states each:
 
-    tests/faults/power_loss.py --every 1 --variants 5 --states 100000
+    tests/faults/power_loss.py --variants 5 --states 100000
 """
 import hashlib
 import json
@@ -201,18 +202,20 @@ def record(bench, output):
 
 
 def replay(bench, kind, begin, calls, data, given, report, seen):
-    """Cuts the power after each of the calls."""
+    """Cuts the power after each of the calls, or as many of them as are wanted."""
     disk = Disk(begin)
+    step = max(1.0, len(calls) * given.variants / given.states)
+    due = 0.0
     for number, call in enumerate(calls, 1):
         disk.take(call, data)
-        if number % given.every and number != len(calls):
+        if number < due and number != len(calls):
             continue
+        due += step
         for variant in range(given.variants):
-            if sum(report.outcomes.values()) >= given.states:
-                return
             state = disk.after_power_loss(random.Random(f"{given.seed}/{number}/{variant}"))
             digest = hashlib.sha256(repr(sorted(state.items())).encode()).digest()
             if digest in seen:
+                report.add(f"{kind}: as one before")
                 continue
             seen.add(digest)
             output = bench.output("run")
@@ -226,8 +229,8 @@ def replay(bench, kind, begin, calls, data, given, report, seen):
 
 
 def main():
-    given = harness.arguments(__doc__, states=60, every=37, variants=2, records=24, seed=1)
-    bench = harness.Bench("power_loss", records=given.records)
+    given = harness.arguments(__doc__, states=60, variants=2, records=24, seed=1)
+    bench = harness.Bench("power_loss", records=given.records, commit_every=0.005)
     report = harness.Report()
     seen = set()
     output = bench.output("recorded")
@@ -241,7 +244,6 @@ def main():
     begin = bench.folder / "begin"
     harness.shutil.copytree(output, begin)
     calls, data = record(bench, output)
-    given.states *= 2
     replay(bench, "resumed", begin, calls, data, given, report, seen)
     report.end("power_loss")
 

@@ -8,7 +8,8 @@ middle of it. A kind with a + behind it lasts: all calls from the n-th on go wro
 Never may a run end with status 0 or 1 and another result than one that nothing disturbed, hang, or
 leave a folder from which going on gives another result.
 
---every N takes every N-th call; ctest (faults/syscalls) has a short form. The long one:
+--every N takes every N-th call, and the first eight; ctest (faults/syscalls) has a short form. The
+long one:
 
     tests/faults/syscalls.py --every 1
 """
@@ -57,7 +58,8 @@ def main():
     report = harness.Report()
     for kind in given.kinds.split(","):
         stays = kind.endswith("+")
-        for at in range(given.first, len(calls) + 1, given.every):
+        some = set(range(given.first, len(calls) + 1, given.every))
+        for at in sorted(some | set(range(1, 9))):
             output = bench.output("run")
             done = bench.run(output, env=bench.faulty(output, at, kind.rstrip("+"), given.only,
                                                       stays))
