@@ -265,7 +265,9 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
   state.message(MessageLevel::kInfo,
                 fmt::format("run of {} ({}) begins", pipeline.name(), pipeline.file()));
   OpenStages stages(pipeline,
-                    {folder ? folder->path() : std::filesystem::path(), pipeline.settings().seed});
+                    {folder ? folder->path() : std::filesystem::path(), pipeline.settings().seed,
+                     [&state](const std::string& code, const std::string& message,
+                              std::uint64_t items) { state.items_warned(code, message, items); }});
   std::optional<Error> error = stages.open();
   if (!error) error = FilterPreparation(pipeline, stages.context(), options.stop).prepare();
   if (error) return not_begun(state, *error);

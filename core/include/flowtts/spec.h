@@ -47,6 +47,8 @@ struct StageSpec {
   std::vector<ParamInfo> params;
   bool serial = false;           ///< `process` is called on one thread at a time.
   bool may_end = false;          ///< A pipeline may end here: the stage leaves something behind.
+  bool may_retake = false;       ///< Its Errors may ask for another take.
+  bool seldom_retakes = false;   ///< That is not what it is for.
   std::string runtime = "host";  ///< The device runtime of a device stage.
 };
 
@@ -71,6 +73,18 @@ class Spec {
     return *this;
   }
 
+  /// The stage (a map, filter, expand or sink) may return an Error with `retake`. There is a way
+  /// back where it follows a device stage in a straight line: only maps and filters between, each
+  /// the only follower of the one before and with nothing else before it. Elsewhere the siblings
+  /// that came of the same item would be made twice; what the stage rejects then fails at once, and
+  /// the compiler warns of it.
+  /// \param seldom that is not what the stage is for, so that it is not worth a warning.
+  Spec& may_retake(bool seldom = false) {
+    spec_.may_retake = true;
+    spec_.seldom_retakes = seldom;
+    return *this;
+  }
+
   /// The stage leaves something behind (a file, say), so that it need have no follower.
   Spec& may_end() {
     spec_.may_end = true;
@@ -80,7 +94,8 @@ class Spec {
   /// The device runtime ("torch") that a device stage needs on its lanes.
   Spec& runtime(std::string name) { return set(spec_.runtime, std::move(name)); }
 
-  /// Declares a parameter kept in `member`. What follows (`required`, `range`, ...) says more of it.
+  /// Declares a parameter kept in `member`. What follows (`required`, `range`, ...) says more of
+  /// it.
   template <class M, class Base>
   Spec& param(std::string name, M Base::*member, std::string doc) {
     static_assert(std::is_base_of_v<Base, T>, "a parameter is a member of the stage");

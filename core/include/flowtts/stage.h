@@ -9,8 +9,10 @@
 /// declares itself in `static void describe(Spec<T>&)` and has the one method that its base names.
 /// Any stage may also have these, each called if it is there:
 ///
-///     void check(Checker&) const;                     // parameters are set; says what is wrong with
-///                                                     // them. Quick, changes nothing in the world.
+///     void check(Checker&) const;                     // parameters are set; says what is wrong
+///     with
+///                                                     // them. Quick, changes nothing in the
+///                                                     world.
 ///     std::optional<Error> open(const RunContext&);   // once, before the run's first item
 ///     std::optional<Error> close();                   // once, after the run's last item
 ///     double growth() const;                          // bytes out for a byte in, a high estimate
