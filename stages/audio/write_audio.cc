@@ -93,8 +93,8 @@ struct WriteAudio final : Map<Audio, AudioFile> {
 
     AudioFile file;
     file.path = fmt::format("{}/{}.{}", *below, *file_name, wanted.extension());
-    // Only what an earlier attempt at the same item has left may be replaced.
-    const WriteMode mode{item.attempt > 1, sync};
+    // Only what an earlier attempt at the same item, or an earlier take, has left may be replaced.
+    const WriteMode mode{item.attempt > 1 || item.take > 1, sync};
     if (auto error = write_file(folder_->root() / file.path, encoded->pieces(), mode))
       return *error;
     file.sample_rate = audio.sample_rate;
