@@ -68,6 +68,11 @@ const std::vector<ParamInfo>& on_error_params() {
                "How often an item is tried again after an error that may pass.")
         .range(0, 100)
         .unit("times")
+        .param("retakes", &RunSettings::retakes,
+               "How often a device stage makes an item anew, with other random numbers, after a "
+               "stage behind it has rejected what it made.")
+        .range(0, 100)
+        .unit("times")
         .param("max_failed", &RunSettings::max_failed,
                "How many records may fail before the exit status says so: a number or a share.")
         .example("1%");

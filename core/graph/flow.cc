@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <thread>
@@ -79,6 +80,22 @@ class StageRunner {
     return true;
   }
 
+  /// How a packet gets back to the device stage that makes another take of it.
+  void send_back_by(std::function<void(PacketPtr)> send) { send_back_ = std::move(send); }
+
+  /// Whether the item is to be made anew rather than to end with this error.
+  bool wants_retake(const Error& error, const Claim& claim) const {
+    return error.retake && !error.fatal && stage_.retaken_at &&
+           claim.take() <= state_.settings().retakes;
+  }
+  /// The same, counted, unless the run is cancelled.
+  bool may_retake(const Error& error, const Claim& claim) {
+    if (state_.cancelled() || !wants_retake(error, claim)) return false;
+    stats_.retakes.fetch_add(1, std::memory_order_relaxed);
+    state_.item_retaken(error.code);
+    return true;
+  }
+
   /// map, filter, expand, sink and record filters inside the flow.
   template <class Emit>
   void process(const PacketPtr& packet, const Emit& emit) {
@@ -101,7 +118,9 @@ class StageRunner {
       stats_.filtered.fetch_add(1, std::memory_order_relaxed);
       finish(std::move(claim), Ending::kFiltered, result.filtered(), attempts);
     } else if (result.is_error()) {
-      const bool cancelled = state_.cancelled() && result.error().code == "cancelled";
+      // An item that would have had another take is as unfinished as one that has not begun.
+      const bool cancelled = state_.cancelled() && (result.error().code == "cancelled" ||
+                                                    wants_retake(result.error(), claim));
       finish(std::move(claim), cancelled ? Ending::kCancelled : Ending::kFailed, result.error(),
              attempts);
     } else {
@@ -115,34 +134,40 @@ class StageRunner {
     return true;
   }
 
-  Item item(const Packet& packet, int attempt) const {
-    return {packet.record()->key(), packet.path(), state_.settings().seed, attempt};
+  Item item(const Claim& claim, int attempt) const {
+    const Packet& packet = claim.packet();
+    return {packet.record()->key(), packet.path(), state_.settings().seed, attempt, claim.take()};
   }
 
  private:
   template <class Made, class Emit>
   void work(Claim claim, const Emit& emit) {
     int attempt = 1;
-    Result<Made> result = call<Made>(claim.packet(), attempt);
+    Result<Made> result = call<Made>(claim, attempt);
     while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
-      result = call<Made>(claim.packet(), ++attempt);
+      result = call<Made>(claim, ++attempt);
+    }
+    if (result.is_error() && may_retake(result.error(), claim)) {
+      send_back_(claim.send_back());
+      return;
     }
     settle(std::move(claim), std::move(result), attempt, emit);
   }
 
   template <class Made>
-  Result<Made> call(const Packet& packet, int attempt) {
+  Result<Made> call(const Claim& claim, int attempt) {
+    const Packet& packet = claim.packet();
     try {
       if constexpr (std::is_same_v<Made, AnyPayload>) {
         if (stage_.type->kind != StageKind::kRecordFilter) {
-          return stage_.stage->process(packet.payload(), item(packet, attempt));
+          return stage_.stage->process(packet.payload(), item(claim, attempt));
         }
         if (!stage_.stage->keep(packet.record()->key(), state_.settings().seed)) {
           return Filtered{stage_.id};
         }
         return packet.payload();
       } else {
-        return stage_.stage->expand(packet.payload(), item(packet, attempt));
+        return stage_.stage->expand(packet.payload(), item(claim, attempt));
       }
     } catch (...) {
       return error_from_exception();
@@ -160,7 +185,7 @@ class StageRunner {
       return;
     }
     if (followers > 1) state_.items_made(followers - 1);
-    emit(claim.pass_on(std::move(made), followers, stage_.growth_after));
+    emit(claim.pass_on(std::move(made), followers, stage_.growth_after, stage_.may_come_back));
   }
 
   template <class Emit>
@@ -184,7 +209,7 @@ class StageRunner {
       ending = Ending::kCancelled;  // the item itself did nothing wrong
     }
     if (ending == Ending::kFailed) stats_.failed.fetch_add(1, std::memory_order_relaxed);
-    state_.item_ended(claim.packet(), stage_.id, ending, outcome, attempts);
+    state_.item_ended(claim.packet(), stage_.id, ending, outcome, attempts, claim.take());
     claim.end(ending, stage_.id, outcome);
   }
 
@@ -192,6 +217,7 @@ class StageRunner {
   const std::size_t index_;
   RunState& state_;
   StageStats& stats_;
+  std::function<void(PacketPtr)> send_back_;  ///< Where `retaken_at` says where to.
 };
 
 /// Runs a gather: items wait in their record until it is complete.
@@ -383,6 +409,13 @@ struct Flow::Impl final : RecordListener {
   void add_plain(std::size_t index) {
     PipelineStage& stage = stages[index];
     StageRunner& runner = runners.emplace_back(stage, index, state);
+    if (stage.retaken_at) {
+      const std::size_t device = *stage.retaken_at;  // before this one in the order of the flow
+      runner.send_back_by([this, device](PacketPtr packet) {
+        state.stats(device).add_queued(1);
+        receivers[device]->try_put(packet);
+      });
+    }
     const auto concurrency = static_cast<std::size_t>(stage.concurrency);  // 1 where serial
     connect(index, nodes.emplace_back(
                        *graph, concurrency,
@@ -445,12 +478,18 @@ struct Flow::Impl final : RecordListener {
   /// Hands an item to the device executor; its answer comes on a lane's thread.
   void submit(StageRunner& runner, std::size_t device_stage, const PacketPtr& packet,
               std::shared_ptr<Claim> claim, DeviceNode::gateway_type& gateway, int attempt) {
-    DeviceJob job{packet->payload(), runner.item(*packet, attempt), packet, {}};
+    DeviceJob job{packet->payload(), runner.item(*claim, attempt), packet, {}};
     job.done = [this, &runner, device_stage, packet, claim = std::move(claim), &gateway, attempt](
                    Result<AnyPayload> result, std::size_t ended_at) {
       StageRunner& last = count_in_lane(runner, ended_at);
       if (result.is_error() && !state.cancelled() && last.may_retry(result.error(), attempt)) {
         submit(runner, device_stage, packet, claim, gateway, attempt + 1);
+        return;
+      }
+      if (result.is_error() && last.may_retake(result.error(), *claim)) {  // a map in the lane asks
+        claim->take_again();
+        runner.stats().received.fetch_add(1, std::memory_order_relaxed);
+        submit(runner, device_stage, packet, claim, gateway, 1);
         return;
       }
       guard([&] {

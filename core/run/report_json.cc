@@ -65,6 +65,7 @@ void write_stage(JsonWriter& json, const StageReport& stage) {
       .field("filtered", stage.filtered)
       .field("failed", stage.failed)
       .field("retried", stage.retried)
+      .field("retakes", stage.retakes)
       .field("busy_seconds", stage.busy_seconds)
       .field("queued_most", stage.queued_most);
   if (!stage.devices.empty()) {
@@ -111,6 +112,8 @@ std::string report_json(const Pipeline& pipeline, const RunReport& report) {
   write_counts(json, "filtered_records", report.filtered_records);
   write_counts(json, "filtered_items", report.filtered_items);
   write_counts(json, "failed_items", report.failed_items);
+  write_counts(json, "retaken_items", report.retaken_items);
+  write_counts(json, "warned_items", report.warned_items);
   json.field("most_records_in_flight", report.most_records_in_flight)
       .field("most_bytes_in_flight", report.most_bytes_in_flight);
   json.key("stages").begin_array();

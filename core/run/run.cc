@@ -429,8 +429,13 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, Place& place) {
     if (auto error = folder->open_failures(place.contents.done)) return not_begun(state, *error);
   }
   EarlierSessionsOf earlier(place.contents.done, state);
-  OpenStages stages(pipeline, {folder ? folder->path() : std::filesystem::path(),
-                               pipeline.settings().seed, folder ? &earlier : nullptr});
+  const RunContext context{
+      folder ? folder->path() : std::filesystem::path(), pipeline.settings().seed,
+      folder ? &earlier : nullptr,
+      [&state](const std::string& code, const std::string& message, std::uint64_t items) {
+        state.items_warned(code, message, items);
+      }};
+  OpenStages stages(pipeline, context);
   std::optional<Error> error = stages.open();
   if (!error) error = FilterPreparation(pipeline, stages.context(), options.stop).prepare();
   if (error) return not_begun(state, *error);

@@ -113,10 +113,33 @@ void RunState::count_item(Record& record, Ending ending, const Result<bool>& out
 }
 
 void RunState::item_ended(const Packet& packet, const std::string& stage, Ending ending,
-                          const Result<bool>& outcome, int attempts) {
+                          const Result<bool>& outcome, int attempts, int takes) {
   count_item(*packet.record(), ending, outcome);
   if (ending != Ending::kFailed) return;
-  dead_letter(*packet.record(), packet.path(), packet.payload(), stage, outcome.error(), attempts);
+  dead_letter(*packet.record(), packet.path(), packet.payload(), stage, outcome.error(), attempts,
+              takes);
+}
+
+void RunState::item_retaken(const std::string& code) {
+  const std::lock_guard lock(mutex_);
+  retaken_items_[code] += 1;
+}
+
+void RunState::items_warned(const std::string& code, const std::string& message,
+                            std::uint64_t items) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [place, added] = warned_items_.try_emplace(code, 0);
+    place->second += items;
+    first = added;
+  }
+  const std::string text = code + ": " + message;
+  if (first) {
+    this->message(MessageLevel::kWarning, text + " (further ones are counted, and in the log)");
+  } else if (folder_) {
+    folder_->log(text);
+  }
 }
 
 void RunState::record_not_made(Record& record, const std::string& stage, Ending ending,
@@ -132,7 +155,7 @@ void RunState::gather_failed(const Packet& trigger, const std::string& stage, co
 
 void RunState::dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
                            const AnyPayload& payload, const std::string& stage, const Error& error,
-                           int attempts) {
+                           int attempts, int takes) {
   if (!folder_) return;
   JsonWriter json;
   json.begin_object()
@@ -140,9 +163,9 @@ void RunState::dead_letter(const Record& record, const std::vector<std::uint32_t
       .field("id", record.key().id)
       .field("offset", record.offset())
       .field("stage", stage)
-      .field("attempts", attempts)
-      .field("error", error.code)
-      .field("message", error.message);
+      .field("attempts", attempts);
+  if (takes > 1) json.field("takes", takes);
+  json.field("error", error.code).field("message", error.message);
   json.key("path").begin_array();
   for (const std::uint32_t step : path) json.value(step);
   json.end_array();
@@ -169,6 +192,7 @@ std::vector<StageReport> RunState::stage_reports() const {
     report.filtered = stats_[i].filtered.load();
     report.failed = stats_[i].failed.load();
     report.retried = stats_[i].retried.load();
+    report.retakes = stats_[i].retakes.load();
     report.busy_seconds = stats_[i].busy_seconds();
     report.queued = static_cast<std::uint64_t>(std::max<std::int64_t>(0, stats_[i].queued()));
     report.queued_most = static_cast<std::uint64_t>(stats_[i].queued_most());
@@ -191,6 +215,8 @@ RunReport RunState::report() const {
     const std::lock_guard lock(mutex_);
     report.filtered_items = filtered_items_;
     report.failed_items = failed_items_;
+    report.retaken_items = retaken_items_;
+    report.warned_items = warned_items_;
     report.media_seconds = media_seconds_;
     report.error = fatal_;
   }

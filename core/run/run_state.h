@@ -94,8 +94,12 @@ class RunState final {
 
   /// Counts the end of an item; a failed one is written to the dead-letter file.
   void item_ended(const Packet& packet, const std::string& stage, Ending ending,
-                  const Result<bool>& outcome, int attempts);
-  /// The same where there is no packet: the record's own payload could not be made.
+                  const Result<bool>& outcome, int attempts, int takes = 1);
+  /// An item goes back for another take: it has not ended.
+  void item_retaken(const std::string& code);
+  /// What a stage has to say of an item that goes on; the first of each code is a message.
+  void items_warned(const std::string& code, const std::string& message, std::uint64_t items);
+  /// An end where there is no packet: the record's own payload could not be made.
   void record_not_made(Record& record, const std::string& stage, Ending ending,
                        const Result<bool>& outcome);
   /// A gather that failed: the record fails, the items have been counted.
@@ -111,7 +115,7 @@ class RunState final {
   void count_item(Record& record, Ending ending, const Result<bool>& outcome);
   void dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
                    const AnyPayload& payload, const std::string& stage, const Error& error,
-                   int attempts);
+                   int attempts, int takes = 1);
   std::vector<StageReport> stage_reports() const;
 
   const Pipeline& pipeline_;
@@ -137,6 +141,8 @@ class RunState final {
   std::optional<Error> fatal_;
   std::map<std::string, std::uint64_t> filtered_items_;
   std::map<std::string, std::uint64_t> failed_items_;
+  std::map<std::string, std::uint64_t> retaken_items_;
+  std::map<std::string, std::uint64_t> warned_items_;
   double media_seconds_ = 0;
 
   mutable std::mutex observer_mutex_;

@@ -102,6 +102,7 @@ class StageStats {
   std::atomic<std::uint64_t> filtered{0};
   std::atomic<std::uint64_t> failed{0};
   std::atomic<std::uint64_t> retried{0};
+  std::atomic<std::uint64_t> retakes{0};
 
  private:
   enum DeskState : int { kFree, kActive, kHeld };

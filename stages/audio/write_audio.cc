@@ -96,8 +96,8 @@ struct WriteAudio final : Map<Audio, AudioFile> {
 
     AudioFile file = file_of(audio, *encoded);
     file.path = fmt::format("{}/{}.{}", *below, *file_name, wanted.extension());
-    // Only what an earlier attempt or session has left of the same item may be replaced.
-    const WriteMode mode{item.attempt > 1 || goes_on_, false};
+    // Only what an earlier attempt, take or session has left of the same item may be replaced.
+    const WriteMode mode{item.attempt > 1 || item.take > 1 || goes_on_, false};
     const std::filesystem::path path = folder_->root() / file.path;
     if (auto error = write_file(path, encoded->pieces(), mode)) return *error;
     if (sync) unsynced_->add(path);

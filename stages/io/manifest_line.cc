@@ -119,6 +119,7 @@ void write_file_members(JsonWriter& json, const AudioFile& file) {
   json.field("speaker", file.speech->speaker)
       .field("seed", file.speech->seed)
       .field("voice", file.speech->voice);
+  if (file.speech->take > 1) json.field("take", file.speech->take);
   if (file.speech->batch_dependent) json.field("batch_dependent", true);
 }
 

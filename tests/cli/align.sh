@@ -16,14 +16,14 @@ same() {
 
 align one --set run.threads=1 --set synthesize.lanes=1 --set clean.concurrency=1 \
     --set split.concurrency=1 --set phonemize.concurrency=1 --set resample.concurrency=1 \
-    --set write.concurrency=1
+    --set check.concurrency=1 --set write.concurrency=1
 if grep -q 'not compiled' "$out/one/log/run.log"; then
   echo "a CPU is no place to advise compiling for: it need not be faster there" >&2
   exit 1
 fi
 align many --set run.threads=8 --set synthesize.lanes=4 --set clean.concurrency=8 \
     --set split.concurrency=8 --set phonemize.concurrency=8 --set resample.concurrency=8 \
-    --set write.concurrency=8
+    --set check.concurrency=8 --set write.concurrency=8
 same one many
 align three --set synthesize.devices='[cpu:0, cpu:1, cpu:2]' --set synthesize.lanes=1
 same one three

@@ -57,13 +57,14 @@ struct DeviceReport {
 struct StageReport {
   std::string id;
   std::string type;
-  std::uint64_t received = 0;
+  std::uint64_t received = 0;  ///< Each take of an item anew.
   std::uint64_t made = 0;
   std::uint64_t filtered = 0;
   std::uint64_t failed = 0;
   std::uint64_t retried = 0;
-  double busy_seconds = 0;   ///< Summed over threads.
-  std::uint64_t queued = 0;  ///< Items that wait at the stage or are in it; 0 at the end.
+  std::uint64_t retakes = 0;  ///< Items that it sent back for another take.
+  double busy_seconds = 0;    ///< Summed over threads.
+  std::uint64_t queued = 0;   ///< Items that wait at the stage or are in it; 0 at the end.
   std::uint64_t queued_most = 0;
   std::vector<DeviceReport> devices;
 };
@@ -81,6 +82,8 @@ struct RunReport {
   std::map<std::string, std::uint64_t> filtered_records;  ///< By the record filter's stage id.
   std::map<std::string, std::uint64_t> filtered_items;    ///< By reason.
   std::map<std::string, std::uint64_t> failed_items;      ///< By error code.
+  std::map<std::string, std::uint64_t> retaken_items;     ///< Takes made again, by error code.
+  std::map<std::string, std::uint64_t> warned_items;      ///< By code; see RunContext::doubt.
   double seconds = 0;
   double start_seconds = 0;  ///< Of them, before the first record was read: opening and loading.
   double media_seconds = 0;  ///< Of the payloads that were written, where they have a duration.

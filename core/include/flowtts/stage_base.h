@@ -43,6 +43,11 @@ struct RunContext {
   std::filesystem::path output;  ///< The run's output folder; exists. Empty in a run without one.
   std::uint64_t seed = 0;
   EarlierSessions* earlier = nullptr;  ///< Where the run goes on; valid during `open`.
+  /// Says that something about so many items is not as it should be, though they go on: counted by
+  /// code in run.json and the summary, kept in the log. 0 items: they are counted later. Any
+  /// thread, until `close` returns. Empty outside of a run.
+  std::function<void(const std::string& code, const std::string& message, std::uint64_t items)>
+      doubt = {};
 };
 
 /// Takes what a stage's `check` finds wrong with its parameters.
@@ -93,7 +98,11 @@ struct Map {
   using Out = OutT;
 };
 
-/// Lets items pass or not: `std::optional<Filtered> process(const In&, const Item&) const`.
+/// What a filter says of an item that goes on.
+struct Passed {};
+
+/// Lets items pass or not: `std::optional<Filtered> process(const In&, const Item&) const`; or,
+/// where an item may also be found faulty, `Result<Passed>`. What passes is not copied.
 template <PayloadType InT>
 struct Filter {
   using In = InT;
