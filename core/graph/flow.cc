@@ -1,7 +1,10 @@
 #include "core/graph/flow.h"
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <deque>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <tuple>
@@ -274,7 +277,7 @@ struct Flow::Impl final : RecordListener {
         threads(pipeline.settings().threads > 0
                     ? pipeline.settings().threads
                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
-        parallelism(oneapi::tbb::global_control::max_allowed_parallelism,
+        parallelism(std::in_place, oneapi::tbb::global_control::max_allowed_parallelism,
                     static_cast<std::size_t>(threads)),
         arena(threads) {
     arena.execute([this] { build(); });
@@ -580,14 +583,41 @@ struct Flow::Impl final : RecordListener {
     return static_cast<std::uint64_t>(estimate < most ? std::max(estimate, 1.0) : most);
   }
 
-  void run() {
+  /// Neither thread is this one: a stage's call that does not come back must not hold it.
+  bool run() {
     graph->reserve_wait();
     std::thread reader([this] {
       read();
       graph->release_wait();
+      thread_ended();
     });
-    arena.execute([this] { graph->wait_for_all(); });
-    reader.join();
+    std::thread worker([this] {
+      arena.execute([this] { graph->wait_for_all(); });
+      thread_ended();
+    });
+    bool ended = false;
+    {
+      std::unique_lock lock(ended_mutex);
+      const auto both = [this] { return threads_ended == 2; };
+      do {
+        ended = thread_has_ended.wait_for(lock, std::chrono::milliseconds(50), both);
+      } while (!ended && !state.abandoned());
+    }
+    for (std::thread* thread : {&reader, &worker}) {
+      if (ended) {
+        thread->join();
+      } else {
+        thread->detach();
+      }
+    }
+    if (!ended) parallelism.reset();  // it would hold for other runs of this process
+    return ended;
+  }
+
+  void thread_ended() {
+    const std::lock_guard lock(ended_mutex);
+    ++threads_ended;
+    thread_has_ended.notify_one();
   }
 
   struct GatherNode {
@@ -599,11 +629,11 @@ struct Flow::Impl final : RecordListener {
     Error error;
   };
 
-  std::vector<PipelineStage>& stages;
+  std::vector<PipelineStage> stages;  ///< A copy, which shares the stages themselves.
   RunState& state;
   DeviceExecutor* executor;
   const int threads;
-  oneapi::tbb::global_control parallelism;
+  std::optional<oneapi::tbb::global_control> parallelism;
   oneapi::tbb::task_arena arena;
   std::unique_ptr<flow::graph> graph;
   std::unique_ptr<flow::broadcast_node<PacketPtr>> entry;
@@ -621,12 +651,15 @@ struct Flow::Impl final : RecordListener {
   std::unordered_multimap<std::uint64_t, std::optional<FilterError>> asked;
   std::size_t source = 0;
   std::size_t entry_stage = 0;  ///< The source, or the last record filter that it asks itself.
+  std::mutex ended_mutex;
+  std::condition_variable thread_has_ended;
+  int threads_ended = 0;  ///< Of the reader and the one that waits for the graph.
 };
 
 Flow::Flow(Pipeline& pipeline, RunState& state, DeviceExecutor* executor)
     : impl_(std::make_unique<Impl>(pipeline, state, executor)) {}
 Flow::~Flow() = default;
 
-void Flow::run() { impl_->run(); }
+bool Flow::run() { return impl_->run(); }
 
 }  // namespace flowtts

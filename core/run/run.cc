@@ -1,13 +1,17 @@
 #include <flowtts/run.h>
 
+#include <algorithm>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "core/device/executor.h"
 #include "core/exceptions.h"
 #include "core/graph/flow.h"
+#include "core/keep_for_ever.h"
 #include "core/run/monitor.h"
 #include "core/run/output_folder.h"
 #include "core/run/run_state.h"
@@ -17,6 +21,10 @@ namespace {
 
 /// Of the Error by which a look at all records ends when the run is interrupted.
 constexpr std::string_view kInterruptedCode = "interrupted";
+
+Error interrupted() {
+  return Error{std::string(kInterruptedCode), "interrupted before the first record"};
+}
 
 std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
   std::vector<DeviceStagePlan> plans;
@@ -33,6 +41,7 @@ std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
     plan.batch.max_length = static_cast<std::size_t>(stage.batch.max_length);
     plan.batch.look_ahead = static_cast<std::size_t>(stage.batch.look_ahead);
     plan.memory_limit = pipeline.settings().memory_limit_on_devices();
+    plan.hang_after_s = pipeline.settings().hang_after_s;
     plan.recycle = {static_cast<std::uint64_t>(stage.recycle.after_batches),
                     stage.recycle.when_reserved_over.bytes};
     for (const PipelineStage* at = &stage; at->followers.size() == 1;) {
@@ -61,6 +70,13 @@ class OpenStages {
       open_.push_back(&stage);
     }
     return std::nullopt;
+  }
+
+  /// Leaves open those that a thread is in: an abandoned run's.
+  void leave_open(const RunState& state) {
+    std::erase_if(open_, [&](const PipelineStage* stage) {
+      return state.stats(static_cast<std::size_t>(stage - pipeline_.stages().data())).working() > 0;
+    });
   }
 
   /// Returns the first error; closes all the same.
@@ -158,10 +174,6 @@ class FilterPreparation {
     return source_->open(context_);
   }
 
-  static Error interrupted() {
-    return Error{std::string(kInterruptedCode), "interrupted before the first record"};
-  }
-
   Pipeline& pipeline_;
   const RunContext& context_;
   const std::stop_token& stop_;
@@ -199,6 +211,7 @@ void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor
       device.recoveries = use.recoveries;
       device.ceiling = use.ceiling;
       device.recycled = use.recycled;
+      device.hung = use.hung;
       device.numerics = use.numerics;
       device.lost = use.lost;
       report.stages[i].busy_seconds += busy;
@@ -236,11 +249,12 @@ RunStatus status_of(const RunReport& report, const RunSettings& settings, bool i
 }
 
 /// Of a run that did not get to its first record.
-RunReport not_begun(RunState& state, const Error& error) {
+RunReport not_begun(RunState& state, const Error& error, const DeviceExecutor* executor = nullptr) {
   const bool interrupted = error.code == kInterruptedCode;
   if (!interrupted) state.fail(error);
   RunReport report = state.report();
   report.status = interrupted ? RunStatus::kInterrupted : RunStatus::kEnvironment;
+  if (executor) report.abandoned_threads = executor->stuck();
   return report;
 }
 
@@ -259,32 +273,59 @@ std::optional<Error> unbalanced(const RunReport& report) {
                   text(report.records), text(report.items))};
 }
 
+/// Starts the executor, unless the user wants an end.
+std::optional<Error> start(DeviceExecutor& executor, const std::stop_token& stop) {
+  const std::stop_callback on_stop(stop, [&executor] { executor.cancel(); });
+  auto failed = executor.start();
+  return stop.stop_requested() ? interrupted() : failed;
+}
+
+int threads_in_stages(const RunState& state) {
+  int threads = 0;
+  for (std::size_t i = 0; i < state.pipeline().stages().size(); ++i) {
+    threads += state.stats(i).working();
+  }
+  return threads;
+}
+
+/// What threads come back to that did not end with their run; destroyed from its end.
+struct Abandoned {
+  std::shared_ptr<OutputFolder> folder;
+  std::shared_ptr<RunState> state;
+  std::unique_ptr<DeviceExecutor> executor;
+  std::unique_ptr<Flow> flow;
+};
+
 /// Everything between an open output folder and its final run.json.
-RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* folder) {
-  RunState state(pipeline, options, folder);
+RunReport run_in(Pipeline& pipeline, const RunOptions& options,
+                 const std::shared_ptr<OutputFolder>& folder) {
+  const auto shared_state = std::make_shared<RunState>(pipeline, options, folder.get());
+  RunState& state = *shared_state;
   state.message(MessageLevel::kInfo,
                 fmt::format("run of {} ({}) begins", pipeline.name(), pipeline.file()));
-  OpenStages stages(pipeline,
-                    {folder ? folder->path() : std::filesystem::path(), pipeline.settings().seed});
+  OpenStages stages(pipeline, {folder ? folder->path() : std::filesystem::path(),
+                               pipeline.settings().seed, state.reading()});
   std::optional<Error> error = stages.open();
   if (!error) error = FilterPreparation(pipeline, stages.context(), options.stop).prepare();
+  if (state.interrupted()) error = interrupted();  // a source that was interrupted may say anything
   if (error) return not_begun(state, *error);
 
   std::vector<DeviceStagePlan> plans = device_plans(pipeline);
   std::unique_ptr<DeviceExecutor> executor;
   if (!plans.empty()) {
     executor = std::make_unique<DeviceExecutor>(std::move(plans));
-    if (auto failed = executor->start()) return not_begun(state, *failed);
+    if (auto failed = start(*executor, options.stop))
+      return not_begun(state, *failed, executor.get());
     tell_what_is_loaded(pipeline, *executor, state);
   }
   const double start_seconds = state.seconds();
   Monitor monitor(state, executor.get(), options);
-  {
-    Flow flow(pipeline, state, executor.get());
-    flow.run();
-  }
+  auto flow = std::make_unique<Flow>(pipeline, state, executor.get());
+  const bool ended = flow->run();
+  if (ended) flow.reset();
   if (executor) executor->stop();
   monitor.finish();
+  if (!ended) stages.leave_open(state);
   if (auto failed = stages.close()) state.fail(*failed);
 
   RunReport report = state.report();
@@ -294,7 +335,13 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
     report.error = fault;
   }
   if (executor) add_device_reports(pipeline, *executor, monitor, report);
-  report.status = status_of(report, pipeline.settings(), monitor.interrupted());
+  report.status = status_of(report, pipeline.settings(), state.interrupted());
+  if (executor) report.abandoned_threads = executor->stuck();
+  if (!ended) {
+    report.abandoned_threads += std::max(1, threads_in_stages(state));
+    state.let_go();
+    keep_for_ever(Abandoned{folder, shared_state, std::move(executor), std::move(flow)});
+  }
   return report;
 }
 
@@ -312,7 +359,7 @@ RunReport run(Pipeline& pipeline, const RunOptions& options) {
     }
     folder = *created;
   }
-  RunReport report = run_in(pipeline, options, folder.get());
+  RunReport report = run_in(pipeline, options, folder);
   if (folder) {
     if (auto error = folder->write_run_json(report_json(pipeline, report))) {
       report.status = RunStatus::kEnvironment;

@@ -67,8 +67,8 @@ struct LoadConversations final : Source<Conversation> {
     }
   }
 
-  std::optional<Error> open(const RunContext&) {
-    Result<ConversationReader> reader = open_reader();
+  std::optional<Error> open(const RunContext& run) {
+    Result<ConversationReader> reader = open_reader(run.stop);
     if (!reader) return reader.error();
     reader_ = std::make_shared<ConversationReader>(std::move(reader).value());
     position_ = std::make_shared<std::atomic<std::uint64_t>>(0);
@@ -114,8 +114,8 @@ struct LoadConversations final : Source<Conversation> {
     return !std::filesystem::is_regular_file(status) && !std::filesystem::is_directory(status);
   }
 
-  Result<ConversationReader> open_reader() const {
-    return ConversationReader::open(path.string(), {max_depth, max_turns, max_record.bytes});
+  Result<ConversationReader> open_reader(const std::stop_token& stop = {}) const {
+    return ConversationReader::open(path.string(), {max_depth, max_turns, max_record.bytes}, stop);
   }
 
   std::shared_ptr<ConversationReader> reader_;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,9 @@ namespace flowtts {
 struct RunContext {
   std::filesystem::path output;  ///< The run's output folder; exists. Empty in a run without one.
   std::uint64_t seed = 0;
+  /// Requested when nothing more is to be read: the run was interrupted or has failed. A source
+  /// that waits for its input gives up waiting then, and returns nothing.
+  std::stop_token stop{};
 };
 
 /// Takes what a stage's `check` finds wrong with its parameters.
