@@ -67,7 +67,7 @@ struct DeviceExecutor::Impl {
   std::optional<Error> start_lanes(const std::shared_ptr<const void>& self);
   void cancel();
   void join();
-  std::vector<std::string> watch();
+  std::vector<std::string> watch(DeviceLanes::Clock::time_point at);
   void abandon_all();
 
   const std::vector<DeviceStagePlan> plans;
@@ -149,7 +149,7 @@ std::optional<Error> DeviceExecutor::Impl::start_lanes(const std::shared_ptr<con
   while (!gate->wait_for_all(kTick)) {
     const auto now = std::chrono::steady_clock::now();
     if (cancelled && !cancelled_at) cancelled_at = now;
-    if (!watch().empty()) {
+    if (!watch(now).empty()) {
       cancelled = true;  // those that wait for their turn to load need not
     } else if (cancelled_at && now - *cancelled_at >= kGrace) {
       abandon_all();
@@ -160,10 +160,10 @@ std::optional<Error> DeviceExecutor::Impl::start_lanes(const std::shared_ptr<con
   return failure;
 }
 
-std::vector<std::string> DeviceExecutor::Impl::watch() {
+std::vector<std::string> DeviceExecutor::Impl::watch(DeviceLanes::Clock::time_point at) {
   std::vector<std::string> found;
   for (const auto& stage : stages) {
-    for (const auto& on : stage->devices) on->abandon_hung(found);
+    for (const auto& on : stage->devices) on->abandon_hung(at, found);
   }
   return found;
 }
@@ -182,7 +182,7 @@ void DeviceExecutor::Impl::cancel() {
 void DeviceExecutor::Impl::join() {
   for (const auto& stage : stages) {
     for (const auto& on : stage->devices) {
-      while (!on->join(kTick)) watch();
+      while (!on->join(kTick)) watch(DeviceLanes::Clock::now());
     }
   }
 }
@@ -231,7 +231,9 @@ void DeviceExecutor::longest_first() {
 
 void DeviceExecutor::cancel() { impl_->cancel(); }
 
-std::vector<std::string> DeviceExecutor::watch() { return impl_->watch(); }
+std::vector<std::string> DeviceExecutor::watch(std::chrono::steady_clock::time_point at) {
+  return impl_->watch(at);
+}
 
 void DeviceExecutor::abandon() {
   impl_->cancel();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -163,8 +164,10 @@ class DeviceExecutor {
   void cancel();
 
   /// Looks for lanes that hang, and acts. To be called every now and then, by one thread.
+  /// \param at ages are taken then, by std::chrono::steady_clock.
   /// \return what was found, each as a text for the user.
-  std::vector<std::string> watch();
+  std::vector<std::string> watch(
+      std::chrono::steady_clock::time_point at = std::chrono::steady_clock::now());
 
   /// As `cancel`, and what is on a lane ends as cancelled too; its threads are left behind. What is
   /// to follow is `stop` and the end of the process.

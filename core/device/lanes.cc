@@ -467,15 +467,14 @@ void DeviceLanes::give_up_device(std::vector<LaneJob> jobs, const std::string& w
 // --- lanes that hang
 // -------------------------------------------------------------------------------
 
-void DeviceLanes::abandon_hung(std::vector<std::string>& found) {
+void DeviceLanes::abandon_hung(Clock::time_point at, std::vector<std::string>& found) {
   if (plan_.hang_after_s <= 0) return;
   std::vector<Abandoned> hung;
   {
     const std::lock_guard lock(mutex_);
-    const auto now = Clock::now();
     for (const LanePtr& lane : lanes_) {
       if (lane->activity == Activity::kNone || lane->abandoned) continue;
-      const std::chrono::duration<double> age = now - lane->since;
+      const std::chrono::duration<double> age = at - lane->since;
       if (age.count() >= plan_.hang_after_s) hung.push_back(abandon(lane, age.count()));
     }
   }

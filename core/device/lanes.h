@@ -53,9 +53,10 @@ class DeviceLanes {
   /// queue is closed. Whether they have, those apart that were abandoned.
   bool join(std::chrono::milliseconds at_most);
 
-  /// Abandons the lanes that have been at one thing for longer than the plan allows.
+  /// Abandons the lanes that will, `at` that time, have been at one thing for longer than the plan
+  /// allows.
   /// \param found is added to: what was abandoned, for the user.
-  void abandon_hung(std::vector<std::string>& found);
+  void abandon_hung(Clock::time_point at, std::vector<std::string>& found);
   /// Abandons all that are at anything; their jobs end as cancelled.
   void abandon_all();
 
