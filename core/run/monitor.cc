@@ -40,6 +40,7 @@ void Monitor::finish() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
   thread_.join();
+  look_for_stop();  // a short run may have ended before the thread looked
   look_for_lost_devices();
   report_progress();
 }
