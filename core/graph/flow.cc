@@ -18,6 +18,7 @@
 #include <oneapi/tbb/task_arena.h>
 
 #include "core/exceptions.h"
+#include "core/graph/hand_over.h"
 
 namespace flowtts {
 namespace {
@@ -343,6 +344,7 @@ struct Flow::Impl final : RecordListener {
     connect(index, nodes.emplace_back(
                        *graph, concurrency,
                        [this, &runner](const PacketPtr& packet, StageNode::output_ports_type& out) {
+                         const BodyOrder order(*this, packet, runner.stage());
                          guard([&] {
                            runner.process(packet, [&](PacketPtr made) {
                              send(std::get<0>(out), runner.stage(), std::move(made));
@@ -364,6 +366,7 @@ struct Flow::Impl final : RecordListener {
     StageNode& node = nodes.emplace_back(
         *graph, flow::serial,
         [this, &runner, index](const PacketPtr& packet, StageNode::output_ports_type& out) {
+          const BodyOrder order(*this, packet, stages[index]);
           guard([&] {
             runner.process(packet, [&](PacketPtr made) {
               send(std::get<0>(out), stages[index], std::move(made));
@@ -385,6 +388,7 @@ struct Flow::Impl final : RecordListener {
     DeviceNode& node = device_nodes.emplace_back(
         *graph, flow::unlimited,
         [this, &runner, index](const PacketPtr& packet, DeviceNode::gateway_type& gateway) {
+          const BodyOrder order(*this, packet, runner.stage());
           runner.stats().received.fetch_add(1, std::memory_order_relaxed);
           auto claim = std::make_shared<Claim>(packet, index);
           if (runner.refuse_if_cancelled(*claim)) {
@@ -412,10 +416,12 @@ struct Flow::Impl final : RecordListener {
       guard([&] {
         last.settle(std::move(*claim), std::move(result), attempt, [&](PacketPtr next) {
           queued_at_followers(last.stage());
+          handed_over(next.get());
           gateway.try_put(next);
         });
       });
       runner.stats().add_queued(-1);
+      handed_over(this);
       gateway.release_wait();
     };
     executor->submit(device_stage, std::move(job));
@@ -445,6 +451,25 @@ struct Flow::Impl final : RecordListener {
     }
   }
 
+  /// What oneTBB promises of a body, for ThreadSanitizer: it comes after its packet was sent and
+  /// before the graph's wait returns, and at a serial stage after the body before it.
+  struct BodyOrder {
+    BodyOrder(const Impl& flow, const PacketPtr& packet, const PipelineStage& stage)
+        : impl(flow), serial(stage.concurrency == 1 ? &stage : nullptr) {
+      taken_over(packet.get());
+      if (serial) taken_over(serial);
+    }
+    ~BodyOrder() {
+      if (serial) handed_over(serial);
+      handed_over(&impl);
+    }
+    BodyOrder(const BodyOrder&) = delete;
+    BodyOrder& operator=(const BodyOrder&) = delete;
+
+    const Impl& impl;
+    const PipelineStage* const serial;
+  };
+
   void queued_at_followers(const PipelineStage& stage) {
     for (const std::size_t follower : stage.followers) state.stats(follower).add_queued(1);
   }
@@ -452,6 +477,7 @@ struct Flow::Impl final : RecordListener {
   template <class Port>
   void send(Port& port, const PipelineStage& from, PacketPtr packet) {
     queued_at_followers(from);
+    handed_over(packet.get());
     port.try_put(packet);
   }
 
@@ -459,6 +485,7 @@ struct Flow::Impl final : RecordListener {
 
   void gather_due(std::size_t gather, PacketPtr trigger) override {
     state.stats(gathers[gather].index).add_queued(1);
+    handed_over(trigger.get());
     gathers[gather].node->try_put(std::move(trigger));
   }
 
@@ -571,8 +598,10 @@ struct Flow::Impl final : RecordListener {
       state.items_made(followers - 1);
     }
     queued_at_followers(stages[entry_stage]);
-    entry->try_put(std::make_shared<Packet>(std::move(record), origin, std::vector<std::uint32_t>(),
-                                            followers, bytes));
+    auto packet = std::make_shared<Packet>(std::move(record), origin, std::vector<std::uint32_t>(),
+                                           followers, bytes);
+    handed_over(packet.get());
+    entry->try_put(std::move(packet));
     return true;
   }
 
@@ -593,6 +622,7 @@ struct Flow::Impl final : RecordListener {
     });
     std::thread worker([this] {
       arena.execute([this] { graph->wait_for_all(); });
+      taken_over(this);
       thread_ended();
     });
     bool ended = false;

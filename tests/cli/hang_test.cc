@@ -61,6 +61,7 @@ Ended run_command(const std::string& settings, const std::string& stage,
                       stage + "}\n  - {id: out, type: collect}\n");
   int pipe_ends[2];
   REQUIRE(::pipe(pipe_ends) == 0);
+  std::fflush(nullptr);  // or the child would write it as well
   const pid_t child = ::fork();
   if (child == 0) run_child(file, says, pipe_ends[1]);
   ::close(pipe_ends[1]);

@@ -15,7 +15,7 @@ void wait_until_heard(const Listening& heard, std::string_view part) {
 
 /// Lets go what hangs when the test ends, also by an exception.
 struct LetGo {
-  ~LetGo() { Probe::get().release(); }
+  ~LetGo() { Probe::get().release_all(); }
 };
 
 }  // namespace
@@ -60,7 +60,7 @@ TEST_CASE(
     CAPTURE(one.stage);
     const LetGo let_go;
     HowToRun how;
-    how.settings = "{hang_after_s: 0.5, threads: 4}";
+    how.settings = "{hang_after_s: 1, threads: 4}";
     std::string stage = "id: " + one.stage;
     stage += stage.ends_with(", ") ? "" : ", with: {";
     const Ran ran = run_stages({"id: load, type: numbers, with: {count: 20}",
@@ -69,8 +69,8 @@ TEST_CASE(
     CHECK(ran.report.status == RunStatus::kEnvironment);
     REQUIRE(ran.report.error.has_value());
     CHECK(ran.report.error->code == "hung");
-    CHECK(ran.report.error->message.starts_with("stage 'a' has been working on record n6 for 0."));
-    CHECK(ran.heard->heard("nothing has moved for 0."));
+    CHECK(ran.report.error->message.starts_with("stage 'a' has been working on record n6 for 1."));
+    CHECK(ran.heard->heard("nothing has moved for 1."));
     CHECK(ran.heard->heard("1 in it, which takes 2"));
     CHECK(ran.report.records.read == 20);
     CHECK(ran.report.records.written == one.written);
@@ -162,12 +162,12 @@ TEST_CASE("with 0 nothing is taken for hung") {
       std::this_thread::sleep_for(std::chrono::milliseconds(200));
       Probe::get().release();
     };
-    const Ran ran =
-        run_stages({"id: load, type: numbers, with: {count: 20}",
-                    device ? "id: a, type: twice, devices: cpu, with: {fault: hang, fault_at: 6}"
-                           : "id: a, type: add, with: {fault: hang, fault_at: 6}",
-                    "id: out, type: collect"},
-                   how);
+    const Ran ran = run_stages({"id: load, type: numbers, with: {count: 20}",
+                                device ? "id: a, type: twice, devices: cpu, batch: {max_items: 1}, "
+                                         "with: {fault: hang, fault_at: 6}"
+                                       : "id: a, type: add, with: {fault: hang, fault_at: 6}",
+                                "id: out, type: collect"},
+                               how);
     CHECK(ran.report.records.written == 20);
     CHECK(ran.report.abandoned_threads == 0);
   }
