@@ -1,9 +1,12 @@
 #include "core/graph/flow.h"
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <tuple>
@@ -17,6 +20,7 @@
 #include <oneapi/tbb/task_arena.h>
 
 #include "core/exceptions.h"
+#include "core/graph/hand_over.h"
 
 namespace flowtts {
 namespace {
@@ -347,7 +351,7 @@ struct Flow::Impl final : RecordListener {
         threads(pipeline.settings().threads > 0
                     ? pipeline.settings().threads
                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
-        parallelism(oneapi::tbb::global_control::max_allowed_parallelism,
+        parallelism(std::in_place, oneapi::tbb::global_control::max_allowed_parallelism,
                     static_cast<std::size_t>(threads)),
         arena(threads) {
     arena.execute([this] { build(); });
@@ -420,6 +424,7 @@ struct Flow::Impl final : RecordListener {
     connect(index, nodes.emplace_back(
                        *graph, concurrency,
                        [this, &runner](const PacketPtr& packet, StageNode::output_ports_type& out) {
+                         const BodyOrder order(*this, packet, runner.stage());
                          guard([&] {
                            runner.process(packet, [&](PacketPtr made) {
                              send(std::get<0>(out), runner.stage(), std::move(made));
@@ -441,6 +446,7 @@ struct Flow::Impl final : RecordListener {
     StageNode& node = nodes.emplace_back(
         *graph, flow::serial,
         [this, &runner, index](const PacketPtr& packet, StageNode::output_ports_type& out) {
+          const BodyOrder order(*this, packet, stages[index]);
           guard([&] {
             runner.process(packet, [&](PacketPtr made) {
               send(std::get<0>(out), stages[index], std::move(made));
@@ -462,6 +468,7 @@ struct Flow::Impl final : RecordListener {
     DeviceNode& node = device_nodes.emplace_back(
         *graph, flow::unlimited,
         [this, &runner, index](const PacketPtr& packet, DeviceNode::gateway_type& gateway) {
+          const BodyOrder order(*this, packet, runner.stage());
           runner.stats().received.fetch_add(1, std::memory_order_relaxed);
           auto claim = std::make_shared<Claim>(packet, index);
           if (runner.refuse_if_cancelled(*claim)) {
@@ -495,10 +502,12 @@ struct Flow::Impl final : RecordListener {
       guard([&] {
         last.settle(std::move(*claim), std::move(result), attempt, [&](PacketPtr next) {
           queued_at_followers(last.stage());
+          handed_over(next.get());
           gateway.try_put(next);
         });
       });
       runner.stats().add_queued(-1);
+      handed_over(this);
       gateway.release_wait();
     };
     executor->submit(device_stage, std::move(job));
@@ -528,6 +537,25 @@ struct Flow::Impl final : RecordListener {
     }
   }
 
+  /// What oneTBB promises of a body, for ThreadSanitizer: it comes after its packet was sent and
+  /// before the graph's wait returns, and at a serial stage after the body before it.
+  struct BodyOrder {
+    BodyOrder(const Impl& flow, const PacketPtr& packet, const PipelineStage& stage)
+        : impl(flow), serial(stage.concurrency == 1 ? &stage : nullptr) {
+      taken_over(packet.get());
+      if (serial) taken_over(serial);
+    }
+    ~BodyOrder() {
+      if (serial) handed_over(serial);
+      handed_over(&impl);
+    }
+    BodyOrder(const BodyOrder&) = delete;
+    BodyOrder& operator=(const BodyOrder&) = delete;
+
+    const Impl& impl;
+    const PipelineStage* const serial;
+  };
+
   void queued_at_followers(const PipelineStage& stage) {
     for (const std::size_t follower : stage.followers) state.stats(follower).add_queued(1);
   }
@@ -535,6 +563,7 @@ struct Flow::Impl final : RecordListener {
   template <class Port>
   void send(Port& port, const PipelineStage& from, PacketPtr packet) {
     queued_at_followers(from);
+    handed_over(packet.get());
     port.try_put(packet);
   }
 
@@ -542,6 +571,7 @@ struct Flow::Impl final : RecordListener {
 
   void gather_due(std::size_t gather, PacketPtr trigger) override {
     state.stats(gathers[gather].index).add_queued(1);
+    handed_over(trigger.get());
     gathers[gather].node->try_put(std::move(trigger));
   }
 
@@ -679,8 +709,10 @@ struct Flow::Impl final : RecordListener {
       state.items_made(followers - 1);
     }
     queued_at_followers(stages[entry_stage]);
-    entry->try_put(std::make_shared<Packet>(std::move(record), origin, std::vector<std::uint32_t>(),
-                                            followers, bytes));
+    auto packet = std::make_shared<Packet>(std::move(record), origin, std::vector<std::uint32_t>(),
+                                           followers, bytes);
+    handed_over(packet.get());
+    entry->try_put(std::move(packet));
     return true;
   }
 
@@ -691,15 +723,46 @@ struct Flow::Impl final : RecordListener {
     return static_cast<std::uint64_t>(estimate < most ? std::max(estimate, 1.0) : most);
   }
 
-  void run() {
+  /// Neither thread is this one: a stage's call that does not come back must not hold it.
+  bool run() {
     graph->reserve_wait();
     std::thread reader([this] {
       read();
       graph->release_wait();
+      thread_ended();
     });
-    arena.execute([this] { graph->wait_for_all(); });
-    reader.join();
-    for (GatherRunner& gather : gather_runners) gather.cancel_waiting();
+    std::thread worker([this] {
+      arena.execute([this] { graph->wait_for_all(); });
+      taken_over(this);
+      thread_ended();
+    });
+    bool ended = false;
+    {
+      std::unique_lock lock(ended_mutex);
+      const auto both = [this] { return threads_ended == 2; };
+      do {
+        ended = thread_has_ended.wait_for(lock, std::chrono::milliseconds(50), both);
+      } while (!ended && !state.abandoned());
+    }
+    for (std::thread* thread : {&reader, &worker}) {
+      if (ended) {
+        thread->join();
+      } else {
+        thread->detach();
+      }
+    }
+    if (ended) {
+      for (GatherRunner& gather : gather_runners) gather.cancel_waiting();
+    } else {
+      parallelism.reset();  // it would hold for other runs of this process
+    }
+    return ended;
+  }
+
+  void thread_ended() {
+    const std::lock_guard lock(ended_mutex);
+    ++threads_ended;
+    thread_has_ended.notify_one();
   }
 
   struct GatherNode {
@@ -711,12 +774,12 @@ struct Flow::Impl final : RecordListener {
     Error error;
   };
 
-  std::vector<PipelineStage>& stages;
+  std::vector<PipelineStage> stages;  ///< A copy, which shares the stages themselves.
   RunState& state;
   DeviceExecutor* executor;
   const DoneRecords& done;
   const int threads;
-  oneapi::tbb::global_control parallelism;
+  std::optional<oneapi::tbb::global_control> parallelism;
   oneapi::tbb::task_arena arena;
   std::unique_ptr<flow::graph> graph;
   std::unique_ptr<flow::broadcast_node<PacketPtr>> entry;
@@ -735,12 +798,15 @@ struct Flow::Impl final : RecordListener {
   std::uint64_t entered = 0;  ///< Records. The reader's own.
   std::size_t source = 0;
   std::size_t entry_stage = 0;  ///< The source, or the last record filter that it asks itself.
+  std::mutex ended_mutex;
+  std::condition_variable thread_has_ended;
+  int threads_ended = 0;  ///< Of the reader and the one that waits for the graph.
 };
 
 Flow::Flow(Pipeline& pipeline, RunState& state, DeviceExecutor* executor, const DoneRecords& done)
     : impl_(std::make_unique<Impl>(pipeline, state, executor, done)) {}
 Flow::~Flow() = default;
 
-void Flow::run() { impl_->run(); }
+bool Flow::run() { return impl_->run(); }
 
 }  // namespace flowtts

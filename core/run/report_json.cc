@@ -51,6 +51,7 @@ void write_device(JsonWriter& json, const DeviceReport& device) {
       .field("ceiling", device.ceiling)
       .end_object();
   json.field("recycled", device.recycled);
+  if (device.hung > 0) json.field("hung", device.hung);
   if (!device.numerics.empty()) json.field("numerics", device.numerics);
   if (!device.lost.empty()) json.field("lost", device.lost);
   json.end_object();
@@ -116,6 +117,7 @@ std::string report_json(const Pipeline& pipeline, const RunReport& report) {
   write_counts(json, "warned_items", report.warned_items);
   json.field("most_records_in_flight", report.most_records_in_flight)
       .field("most_bytes_in_flight", report.most_bytes_in_flight);
+  if (report.abandoned_threads > 0) json.field("abandoned_threads", report.abandoned_threads);
   json.key("stages").begin_array();
   for (const StageReport& stage : report.stages) write_stage(json, stage);
   json.end_array();

@@ -21,11 +21,13 @@ std::string payload_json(const AnyPayload& payload) {
 
 RunState::RunState(const Pipeline& pipeline, const RunOptions& options, OutputFolder* folder)
     : pipeline_(pipeline),
+      settings_(pipeline.settings()),
       observer_(options.observer),
       only_record_(options.only_record),
       traces_(options.trace),
       folder_(folder),
-      credits_(pipeline.settings().max_in_flight, pipeline.settings().memory_limit.bytes) {
+      credits_(pipeline.settings().max_in_flight, pipeline.settings().memory_limit.bytes),
+      on_stop_(options.stop, Interrupt{this}) {
   for (const PipelineStage& stage : pipeline.stages()) {
     stats_.emplace_back(std::max(1, stage.concurrency));
   }
@@ -48,24 +50,27 @@ std::optional<Error> RunState::fatal() const {
 }
 
 void RunState::trace(const std::string& stage, const Packet& packet, int attempt,
-                     const std::string& what) const {
+                     const std::string& what) {
   std::string item = packet.record()->key().id;
   for (const std::uint32_t step : packet.path()) item += '.' + std::to_string(step);
   if (attempt > 1) item += " (attempt " + std::to_string(attempt) + ")";
   message(MessageLevel::kInfo, stage + ": " + item + ": " + what);
 }
 
-void RunState::message(MessageLevel level, const std::string& text) const {
-  if (folder_) folder_->log(text);
-  if (!observer_) return;
+void RunState::let_go() {
   const std::lock_guard lock(observer_mutex_);
-  observer_->message(level, text);
+  observer_ = nullptr;
+}
+
+void RunState::message(MessageLevel level, const std::string& text) {
+  if (folder_) folder_->log(text);
+  const std::lock_guard lock(observer_mutex_);
+  if (observer_) observer_->message(level, text);
 }
 
 void RunState::progress(const RunProgress& progress) {
-  if (!observer_) return;
   const std::lock_guard lock(observer_mutex_);
-  observer_->progress(progress);
+  if (observer_) observer_->progress(progress);
 }
 
 void RunState::add_media(Record& record, double seconds) {
@@ -156,7 +161,7 @@ void RunState::gather_failed(const Packet& trigger, const std::string& stage, co
 void RunState::dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
                            const AnyPayload& payload, const std::string& stage, const Error& error,
                            int attempts, int takes) {
-  if (!folder_) return;
+  if (!folder_ || abandoned()) return;
   JsonWriter json;
   json.begin_object()
       .field("index", record.key().index)
@@ -226,6 +231,14 @@ RunReport RunState::report() const {
   report.records.read = records_read_.load();
   report.records_done_before = records_done_before_.load();
   report.items.read = static_cast<std::uint64_t>(items_made_.load());
+  if (abandoned()) {
+    const auto leave = [](Ledger& ledger) {
+      const std::uint64_t ended = ledger.written + ledger.filtered + ledger.failed;
+      ledger.unfinished = ledger.read > ended ? ledger.read - ended : 0;
+    };
+    leave(report.records);
+    leave(report.items);
+  }
   report.seconds = seconds();
   const Credits::Use use = credits_.use();
   report.most_bytes_in_flight = use.most_bytes;

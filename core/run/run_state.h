@@ -46,19 +46,29 @@ class EndingCounts {
 };
 
 /// What all threads of a run share: counters, the ways to end it, the observer. Thread-safe.
+///
+/// Where a stage's call does not come back, this outlives the run: see `abandon`.
 class RunState final {
  public:
   RunState(const Pipeline& pipeline, const RunOptions& options, OutputFolder* folder);
 
   const Pipeline& pipeline() const { return pipeline_; }
-  const RunSettings& settings() const { return pipeline_.settings(); }
+  const RunSettings& settings() const { return settings_; }
   Credits& credits() { return credits_; }
+  const Credits& credits() const { return credits_; }
   StageStats& stats(std::size_t stage) { return stats_[stage]; }
   const StageStats& stats(std::size_t stage) const { return stats_[stage]; }
 
   /// No more reading; what has been read is finished.
   void stop_reading() { reading_.request_stop(); }
   std::stop_token reading() const { return reading_.get_token(); }
+
+  /// The user wants an end: stops reading. Heard at once, whoever looks first.
+  void interrupt() {
+    interrupted_.store(true);
+    stop_reading();
+  }
+  bool interrupted() const { return interrupted_.load(); }
 
   /// Nothing new is begun; what waits ends as cancelled.
   void cancel() { cancelled_.store(true); }
@@ -74,11 +84,17 @@ class RunState final {
            std::to_string(key.index) == only_record_;
   }
   /// Tells, where that is wanted, what a stage made of an item.
-  void trace(const std::string& stage, const Packet& packet, int attempt,
-             const std::string& what) const;
+  void trace(const std::string& stage, const Packet& packet, int attempt, const std::string& what);
   bool traces() const { return traces_; }
 
-  void message(MessageLevel level, const std::string& text) const;
+  /// The run is over for those who wait for it, though threads are still in stages' calls. Whatever
+  /// they bring later is not told, written or counted.
+  void abandon() { abandoned_.store(true); }
+  bool abandoned() const { return abandoned_.load(); }
+  /// From now on neither observer nor output folder is used.
+  void let_go();
+
+  void message(MessageLevel level, const std::string& text);
   void progress(const RunProgress& progress);
 
   /// Where settled records go to become done; null where nothing is kept. Before the first record.
@@ -107,7 +123,8 @@ class RunState final {
                      int attempts);
 
   RunProgress snapshot(double input_share) const;
-  /// The counters as they stand, with everything but status, error and times.
+  /// The counters as they stand, with everything but status, error and times. What an abandoned run
+  /// did not get to the end of is unfinished.
   RunReport report() const;
   double seconds() const { return seconds_since(start_); }
 
@@ -119,7 +136,8 @@ class RunState final {
   std::vector<StageReport> stage_reports() const;
 
   const Pipeline& pipeline_;
-  RunObserver* const observer_;
+  const RunSettings settings_;  ///< A copy: what comes late asks for it.
+  RunObserver* observer_;       ///< Guarded by `observer_mutex_`.
   const std::string only_record_;
   const bool traces_;
   OutputFolder* const folder_;  ///< Null in a run without an output folder.
@@ -130,6 +148,8 @@ class RunState final {
 
   std::stop_source reading_;
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> interrupted_{false};
+  std::atomic<bool> abandoned_{false};
 
   std::atomic<std::uint64_t> records_read_{0};
   std::atomic<std::uint64_t> records_done_before_{0};
@@ -145,7 +165,13 @@ class RunState final {
   std::map<std::string, std::uint64_t> warned_items_;
   double media_seconds_ = 0;
 
-  mutable std::mutex observer_mutex_;
+  std::mutex observer_mutex_;
+
+  struct Interrupt {
+    RunState* state;
+    void operator()() const { state->interrupt(); }
+  };
+  std::stop_callback<Interrupt> on_stop_;  ///< Last: it may be called at once.
 };
 
 }  // namespace flowtts

@@ -60,6 +60,7 @@ struct CheckAudio final : Filter<Audio> {
             "voice", &CheckAudio::voice,
             "The voice file whose `gate` says how long a text may take. Without, only the bounds "
             "given here.")
+        .neutral()
         .example("configs/voices/default.yaml")
         .param("action", &CheckAudio::action,
                "What happens to audio that is found wrong: `reject`, or `warn`, which lets it pass "
@@ -93,6 +94,13 @@ struct CheckAudio final : Filter<Audio> {
         .range(0, 600)
         .unit("seconds")
         .may_retake();
+  }
+
+  /// Of the voice's file, whose gate decides.
+  std::string content() const {
+    if (voice.empty()) return {};
+    const Result<VoiceConfig> config = read_voice(voice, /*hash=*/true);
+    return config.ok() ? config->hash : std::string();
   }
 
   void check(Checker& checker) const {

@@ -98,16 +98,22 @@ interrupted() {
 interrupted INT 130
 interrupted TERM 143
 
-# A second signal ends it at once: the run waits for an input that never comes.
-mkfifo stalled
-sleep 600 >stalled &
-trap "kill $! 2>/dev/null" EXIT
-"$FLOWTTS" count.yaml --set vars.input=stalled --set run.output=cut >out 2>stalled.err &
-until grep -qsF begins stalled.err; do sleep 0.05; done
-kill -TERM $!
-sleep 0.5
-kill -TERM $!
-status=0
-wait $! || status=$?
-[[ $status == 143 ]] || { echo "the second signal gave $status"; cat out stalled.err; exit 1; }
-[[ ! -e cut/run.json ]]
+# The first signal ends it also where it waits for an input that never comes: one that nobody has
+# opened for writing, and one that is silent, before its first byte and in the middle.
+waits_for() {
+  local fifo=$1 status=0
+  "$FLOWTTS" count.yaml --set vars.input="$fifo" --set run.output="cut-$fifo" >out 2>"$fifo.err" &
+  until grep -qsF begins "$fifo.err"; do sleep 0.05; done
+  sleep 0.2
+  kill -TERM $!
+  wait $! || status=$?
+  [[ $status == 143 ]] || { echo "$fifo gave $status"; cat out "$fifo.err"; exit 1; }
+  says "cut-$fifo/run.json" '"state":"interrupted"'
+}
+mkfifo unopened silent halted
+waits_for unopened
+trap 'kill $(jobs -p) 2>/dev/null' EXIT
+sleep 600 >silent &
+waits_for silent
+{ printf '[{"id": "1", "conversations": [{"from": "human", "value": "A day."}]},'; exec sleep 600; } >halted &
+waits_for halted

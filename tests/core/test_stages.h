@@ -126,8 +126,18 @@ class Probe {
   void hang() {
     std::unique_lock lock(mutex_);
     ++hanging_;
+    ++inside_;
     changed_.notify_all();
     changed_.wait(lock, [&] { return !held_; });
+    --inside_;
+    changed_.notify_all();
+  }
+  /// Lets go what hangs, and waits until nothing does.
+  void release_all() {
+    std::unique_lock lock(mutex_);
+    held_ = false;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return inside_ == 0; });
   }
   /// Waits until `count` calls hang.
   void wait_for_hanging(int count) {
@@ -144,7 +154,8 @@ class Probe {
   std::map<std::uint64_t, int> live_;
   std::size_t most_live_ = 0;
   bool held_ = false;
-  int hanging_ = 0;
+  int hanging_ = 0;  ///< Calls that have hung since the last `reset`.
+  int inside_ = 0;   ///< Those that do.
 };
 
 /// What every test stage can be told to do wrong: `fault` where the number is `fault_at`, or for

@@ -23,6 +23,7 @@ struct RunSettings {
   std::string device_memory_limit = "0";  ///< On each device: bytes or a share; "0": what it has.
   int threads = 0;                        ///< For CPU stages together; 0: the machine's cores.
   double stall_after_s = 60;              ///< When the watchdog speaks up.
+  double hang_after_s = 300;              ///< When the watchdog acts; 0: never.
   double drain_s = 8;                     ///< How long an interrupted run may finish what it began.
   double commit_every_s = 1;              ///< How long a settled record waits to become done.
   int retries = 2;                        ///< Of an item whose error is retryable.
@@ -54,7 +55,7 @@ struct PipelineStage {
   std::string id;
   SourcePosition where;
   const StageType* type = nullptr;
-  std::unique_ptr<AnyStage> stage;  ///< Configured and checked.
+  std::shared_ptr<AnyStage> stage;  ///< Configured and checked. Shared with what a run abandons.
   int concurrency = 1;
   std::string runtime;            ///< The device runtime of a device stage.
   std::vector<DeviceId> devices;  ///< Of a device stage.

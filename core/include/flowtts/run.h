@@ -50,6 +50,7 @@ struct DeviceReport {
   MemoryRecoveries recoveries;
   std::uint64_t ceiling = 0;   ///< Rows × longest length that a batch may still have; 0: any.
   std::uint64_t recycled = 0;  ///< How often the stage was loaded anew.
+  std::uint64_t hung = 0;      ///< Batches that were taken back after `run.hang_after_s`.
   std::string numerics;        ///< What decides the results beside pipeline and input.
   std::string lost;            ///< Why the device was given up; empty where it was not.
 };
@@ -89,6 +90,10 @@ struct RunReport {
   double media_seconds = 0;  ///< Of the payloads that were written, where they have a duration.
   std::uint64_t most_bytes_in_flight = 0;  ///< By the stages' estimates.
   int most_records_in_flight = 0;
+  /// Threads that did not come back from a stage's call and were left in it. Where there are any,
+  /// the pipeline must not be run again, and the process had better end without what libraries do
+  /// at exit (std::_Exit), since that could wait for them.
+  int abandoned_threads = 0;
   std::vector<StageReport> stages;
 };
 

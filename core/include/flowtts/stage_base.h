@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ struct RunContext {
   /// thread, until `close` returns. Empty outside of a run.
   std::function<void(const std::string& code, const std::string& message, std::uint64_t items)>
       doubt = {};
+  /// Requested when nothing more is to be read: the run was interrupted or has failed. A source
+  /// that waits for its input gives up waiting then, and returns nothing.
+  std::stop_token stop{};
 };
 
 /// Takes what a stage's `check` finds wrong with its parameters.
