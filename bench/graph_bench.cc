@@ -54,6 +54,7 @@ constexpr const char* kUsage =
     "  --precision NAME   float16; of the compiled render, left out where there is none\n"
     "  --lanes N          3; measured besides one\n"
     "  --tokens N         40; of each sentence\n"
+    "  --part NAME        all, plan, render, compiled\n"
     "  --seconds S        0.5; for each figure\n";
 
 double seconds_since(Clock::time_point begin) {
@@ -92,7 +93,7 @@ class Voice {
   bool is_compiled() const { return !package_.empty(); }
 
   Call plan(std::int64_t rows) {
-    return [this, in = token_inputs(rows)] {
+    return [this, in = token_inputs(rows, 8)] {
       module_.get_method(config_.plan_method)(
           {in.tokens, in.token_lengths, in.speakers, in.speeds});
     };
@@ -127,17 +128,17 @@ class Voice {
     return *std::move(voice);
   }
 
-  Inputs token_inputs(std::int64_t rows) const {
+  Inputs token_inputs(std::int64_t rows, std::int64_t token_step) const {
     std::vector<std::int64_t> tokens;
     for (std::int64_t i = 0; i < tokens_; ++i) tokens.push_back(1 + i * 7 % 47);
     const std::vector<VoiceInput> sentences(static_cast<std::size_t>(rows),
                                             VoiceInput{tokens, 0, 1.0, 0});
-    const TokenBatch batch = make_token_batch(sentences, sentences.size(), 8, kDevice);
+    const TokenBatch batch = make_token_batch(sentences, sentences.size(), token_step, kDevice);
     return {batch.tokens, batch.token_lengths, batch.speakers, batch.speeds, {}, {}, {}, {}};
   }
 
   Inputs plan_inputs(std::int64_t rows) {
-    Inputs in = token_inputs(rows);
+    Inputs in = token_inputs(rows, 32);  // padded as the engine does
     const auto made = module_.get_method(config_.plan_method)(
         {in.tokens, in.token_lengths, in.speakers, in.speeds});
     const auto parts = made.toTupleRef().elements();
@@ -176,16 +177,17 @@ class Bench {
     for (int i = 0; i < lanes; ++i) {
       threads.emplace_back([&] {
         const auto binding = runtime_.bind(kGpu);
-        Call call;
+        Call plainly, call;  // what is captured uses the inputs of the plain one
         at::cuda::CUDAGraph graph;
         {
           const std::lock_guard one_at_a_time(mutex);
           try {
-            call = make();
-            for (int k = 0; k < 5; ++k) call();
+            plainly = make();
+            for (int k = 0; k < 5; ++k) plainly();
             synchronize();
+            call = plainly;
             if (replayed) {
-              capture(graph, call);
+              capture(graph, plainly);
               call = [&graph] { graph.replay(); };
             }
           } catch (const std::exception& error) {
@@ -197,12 +199,16 @@ class Bench {
         const auto begin = Clock::now();
         double launch = 0;
         long done = 0;
-        while (seconds_since(begin) < seconds_) {
-          const auto called = Clock::now();
-          call();
-          launch += seconds_since(called);
-          synchronize();
-          ++done;
+        try {
+          while (seconds_since(begin) < seconds_) {
+            const auto called = Clock::now();
+            call();
+            launch += seconds_since(called);
+            synchronize();
+            ++done;
+          }
+        } catch (const std::exception& error) {
+          give_up(error.what());
         }
         const double took = seconds_since(begin);
         gate.arrive_and_wait();
@@ -263,6 +269,7 @@ int main(int argc, char** argv) {
                              {"precision", "float16"},
                              {"lanes", "3"},
                              {"tokens", "40"},
+                             {"part", "all"},
                              {"seconds", "0.5"}});
   if (visible_gpus().empty()) give_up("there is no GPU here");
   const auto runtime = make_torch_runtime();
@@ -276,13 +283,19 @@ int main(int argc, char** argv) {
   std::printf(
       "| part | rows | lanes | launch | plain | launch of a replay | replay | gain |\n"
       "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  const std::string part = arguments.text("part");
+  const auto wanted = [&](const char* name) { return part == "all" || part == name; };
   for (const int lanes : {1, std::max(1, arguments.count("lanes"))}) {
     for (const std::int64_t rows : {64, 128, 256}) {
+      if (!wanted("plan")) break;
       print(bench, "plan, TorchScript", rows, lanes, [&] { return voice.plan(rows); });
     }
     for (const std::int64_t rows : {8, 64}) {
+      if (!wanted("render")) break;
       print(bench, "render, TorchScript", rows, lanes, [&] { return voice.render(rows); });
-      if (!voice.is_compiled()) continue;
+    }
+    for (const std::int64_t rows : {8, 64}) {
+      if (!wanted("compiled") || !voice.is_compiled()) break;
       print(bench, "render, compiled", rows, lanes, [&] { return voice.compiled_render(rows); });
     }
   }

@@ -83,7 +83,7 @@ double Audio::seconds() const { return seconds_of(size(), sample_rate); }
 
 std::size_t Audio::bytes() const {
   return sizeof(*this) + samples.capacity() * sizeof(float) +
-         (pcm ? sizeof(*pcm) + pcm->samples.capacity() * sizeof(std::int16_t) : 0) +
+         (pcm ? sizeof(*pcm) + pcm->samples.size() * sizeof(std::int16_t) : 0) +
          (speech ? speech->bytes() : 0);
 }
 

@@ -35,7 +35,8 @@ class DeviceLanes {
   /// Everything that is referred to outlives this object.
   /// \param number the device's among the stage's, as the queue counts.
   DeviceLanes(const DeviceStagePlan& plan, SharedDevice& device, std::size_t number, int lanes,
-              StageQueue& queue, const std::atomic<bool>& cancelled, NoneLeft none_left);
+              StageQueue& queue, const std::atomic<bool>& cancelled, const Deliver& deliver,
+              NoneLeft none_left);
   ~DeviceLanes();
 
   /// Starts the threads. Each arrives at the gate under its number, counted from `first_lane`.
@@ -87,6 +88,7 @@ class DeviceLanes {
   const std::size_t number_;
   StageQueue& queue_;
   const std::atomic<bool>& cancelled_;
+  const Deliver& deliver_;
   const NoneLeft none_left_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   MemoryCeiling first_ceiling_;
