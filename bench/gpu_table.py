@@ -146,7 +146,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=40_000)
     parser.add_argument("--alpha", type=float, default=0.5)
-    parser.add_argument("--lanes", type=int, default=3)
+    parser.add_argument("--lanes", type=int, default=4)
     parser.add_argument("--max-items", type=int, default=64)
     parser.add_argument("--precision", default="auto", help="of the compiled voice")
     parser.add_argument("--compiled", choices=["too", "never", "only"], default="too")

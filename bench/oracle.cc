@@ -44,7 +44,7 @@ constexpr const char* kUsage =
     "  --voice FILE       configs/voices/default.yaml\n"
     "  --alpha SHARE      of the conversations, 1\n"
     "  --device NAME      cuda:0, cpu\n"
-    "  --lanes N          3\n"
+    "  --lanes N          4\n"
     "  --max-items N      64; the rows of a batch\n"
     "  --precision NAME   auto, float32, float16, bfloat16\n"
     "  --compiled WHEN    auto, always, never\n"
@@ -335,7 +335,7 @@ int main(int argc, char** argv) {
                              {"voice", "configs/voices/default.yaml"},
                              {"alpha", "1"},
                              {"device", visible_gpus().empty() ? "cpu" : "cuda:0"},
-                             {"lanes", "3"},
+                             {"lanes", "4"},
                              {"max-items", "64"},
                              {"precision", "auto"},
                              {"compiled", "auto"},

@@ -83,7 +83,7 @@ double Audio::seconds() const { return seconds_of(size(), sample_rate); }
 
 std::size_t Audio::bytes() const {
   return sizeof(*this) + samples.capacity() * sizeof(float) +
-         (pcm ? sizeof(*pcm) + pcm->samples.capacity() * sizeof(std::int16_t) : 0) +
+         (pcm ? sizeof(*pcm) + pcm->samples.size() * sizeof(std::int16_t) : 0) +
          (speech ? speech->bytes() : 0);
 }
 
@@ -120,7 +120,7 @@ void AudioFile::to_json(JsonWriter& json) const {
 
 std::size_t AudioClip::bytes() const {
   return sizeof(*this) - sizeof(file) + file.bytes() + head.capacity() +
-         (body ? sizeof(*body) + body->samples.capacity() * sizeof(std::int16_t) : 0);
+         (body ? sizeof(*body) + body->samples.size() * sizeof(std::int16_t) : 0);
 }
 
 std::size_t ManifestLine::bytes() const { return sizeof(*this) + json.capacity(); }

@@ -127,7 +127,7 @@ Result<std::vector<DeviceId>> parse_devices(std::span<const std::string> names,
 }
 
 int automatic_lanes(DeviceId device, std::span<const DeviceId> devices) {
-  constexpr int kGpuLanes = 3;
+  constexpr int kGpuLanes = 4;
   if (device.kind == DeviceKind::kCuda) return kGpuLanes;
   std::set<DeviceId> cpus{device};
   for (const DeviceId id : devices) {

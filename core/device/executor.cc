@@ -72,6 +72,7 @@ struct DeviceExecutor::Impl {
 
   const std::vector<DeviceStagePlan> plans;
   std::atomic<bool> cancelled = false;
+  Deliver deliver;  ///< May be empty.
   std::vector<std::unique_ptr<SharedRuntime>> runtimes;
   std::vector<std::unique_ptr<SharedDevice>> devices;
   std::vector<std::unique_ptr<Stage>> stages;
@@ -90,9 +91,9 @@ DeviceExecutor::Impl::Impl(std::vector<DeviceStagePlan> stage_plans)
       shared.limit_memory(plan.memory_limit);
       const int lanes = plan.lanes > 0 ? plan.lanes : automatic_lanes(id, all_devices(plans));
       Stage* const of = stage.get();
-      stage->devices.push_back(
-          std::make_unique<DeviceLanes>(plan, shared, stage->devices.size(), lanes, stage->queue,
-                                        cancelled, [of](const Error& lost) { of->close(lost); }));
+      stage->devices.push_back(std::make_unique<DeviceLanes>(
+          plan, shared, stage->devices.size(), lanes, stage->queue, cancelled, deliver,
+          [of](const Error& lost) { of->close(lost); }));
     }
     stages.push_back(std::move(stage));
   }
@@ -191,6 +192,8 @@ DeviceExecutor::DeviceExecutor(std::vector<DeviceStagePlan> stages)
     : impl_(std::make_shared<Impl>(std::move(stages))) {}
 
 DeviceExecutor::~DeviceExecutor() { stop(); }
+
+void DeviceExecutor::deliver_by(Deliver deliver) { impl_->deliver = std::move(deliver); }
 
 std::optional<Error> DeviceExecutor::start() {
   const std::lock_guard lock(impl_->lifecycle);

@@ -42,7 +42,7 @@ struct DeviceStagePlan {
       nullptr;  ///< Configured; copied once a device. Outlives the executor.
   std::string runtime = "host";
   std::vector<DeviceId> devices;
-  int lanes = 0;  ///< A device; 0 chooses: the cores divided by the run's CPU devices, 2 for a GPU.
+  int lanes = 0;  ///< A device; 0 chooses: the cores divided by the run's CPU devices, 4 for a GPU.
   BatchPolicy batch;
   MemoryLimit memory_limit;  ///< On each device; the same for all stages of a run.
   RecyclePolicy recycle;
@@ -55,10 +55,10 @@ struct DeviceJob {
   AnyPayload payload;
   Item item;
   std::shared_ptr<const void> owner;  ///< Keeps alive what `item` refers to.
-  /// Called exactly once: on a lane's thread, on the one that cancels, watches, abandons or stops,
-  /// or before `submit` returns where the job is refused. No lock is held. Must not throw (that
-  /// ends the process), block, or call `stop`; it may submit. The number says where the job ended:
-  /// 0 the device stage, n the n-th map in its lane.
+  /// Called exactly once: on a lane's thread or where `deliver_by` says, on the one that cancels,
+  /// watches, abandons or stops, or before `submit` returns where the job is refused. No lock is
+  /// held. Must not throw (that ends the process), block, or call `stop`; it may submit. The number
+  /// says where the job ended: 0 the device stage, n the n-th map in its lane.
   std::function<void(Result<AnyPayload>, std::size_t)> done;
 };
 
@@ -89,6 +89,10 @@ struct DeviceUse {
   std::string advice;
   std::string lost;  ///< Why the device was given up; empty where it was not.
 };
+
+/// Runs a piece of work soon, exactly once, on a thread that is not a lane's; where it throws, not
+/// at all.
+using Deliver = std::function<void(std::function<void()>)>;
 
 /// The only owner of devices in a run. For each device stage and device there is one loaded copy of
 /// the stage and `lanes` threads; all lanes of all devices of a stage pull batches from one queue
@@ -143,6 +147,11 @@ class DeviceExecutor {
   ~DeviceExecutor();
   DeviceExecutor(const DeviceExecutor&) = delete;
   DeviceExecutor& operator=(const DeviceExecutor&) = delete;
+
+  /// Where a batch's `done` are called, one after the other, so that a lane can go on to its next
+  /// batch at once. Before the first `submit`; without it lanes call them. The caller waits for its
+  /// jobs before what `deliver` runs on goes.
+  void deliver_by(Deliver deliver);
 
   /// Starts runtimes and loads every stage on every device, devices side by side where the runtime
   /// allows it; returns when all lanes are ready. On a failure nothing runs, every job is done with

@@ -74,13 +74,14 @@ struct DeviceLanes::Copy {
 
 DeviceLanes::DeviceLanes(const DeviceStagePlan& plan, SharedDevice& device, std::size_t number,
                          int lanes, StageQueue& queue, const std::atomic<bool>& cancelled,
-                         NoneLeft none_left)
+                         const Deliver& deliver, NoneLeft none_left)
     : plan_(plan),
       device_(device),
       number_(number),
       count_(static_cast<std::size_t>(lanes)),
       queue_(queue),
       cancelled_(cancelled),
+      deliver_(deliver),
       none_left_(std::move(none_left)) {
   const DeviceShare share{plan.batch.max_items, plan.batch.look_ahead, 0, lanes};
   for (int lane = 0; lane < lanes; ++lane) {
@@ -401,9 +402,27 @@ void DeviceLanes::finish_first_half(std::vector<LaneJob> jobs, std::vector<JobOu
 }
 
 void DeviceLanes::finish_last_half(std::vector<LaneJob> jobs, std::vector<JobOutcome> outcomes) {
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    finish(jobs[i], std::move(outcomes[i].result), outcomes[i].stage);
+  struct Answers {
+    std::vector<LaneJob> jobs;
+    std::vector<JobOutcome> outcomes;
+
+    void give() noexcept {
+      for (std::size_t i = 0; i < jobs.size(); ++i) {
+        finish(jobs[i], std::move(outcomes[i].result), outcomes[i].stage);
+      }
+    }
+  };
+  // What is on the device goes on the lane's own thread.
+  for (LaneJob& job : jobs) job.prepared.reset();
+  const auto answers = std::make_shared<Answers>(std::move(jobs), std::move(outcomes));
+  if (deliver_) {
+    try {
+      return deliver_([answers] { answers->give(); });
+    } catch (const std::exception&) {
+      // No memory for a task: then here.
+    }
   }
+  answers->give();
 }
 
 void DeviceLanes::count(const LaneBatch& batch, BatchHalf half, double seconds,

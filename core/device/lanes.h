@@ -41,7 +41,8 @@ class DeviceLanes {
   /// Everything that is referred to outlives this object.
   /// \param number the device's among the stage's, as the queue counts.
   DeviceLanes(const DeviceStagePlan& plan, SharedDevice& device, std::size_t number, int lanes,
-              StageQueue& queue, const std::atomic<bool>& cancelled, NoneLeft none_left);
+              StageQueue& queue, const std::atomic<bool>& cancelled, const Deliver& deliver,
+              NoneLeft none_left);
   ~DeviceLanes();
 
   /// Starts the threads. Each arrives at the gate under its number, counted from `first_lane`.
@@ -117,7 +118,7 @@ class DeviceLanes {
   void work(const LanePtr& lane, const LoadedStage& loaded, Batch batch);
   void finish_first_half(std::vector<LaneJob> jobs, std::vector<JobOutcome> outcomes,
                          const AnyStage& stage);
-  static void finish_last_half(std::vector<LaneJob> jobs, std::vector<JobOutcome> outcomes);
+  void finish_last_half(std::vector<LaneJob> jobs, std::vector<JobOutcome> outcomes);
   void count(const LaneBatch& batch, BatchHalf half, double seconds,
              const MemoryRecoveries& recovered);
   static std::optional<Error> loss_in(const std::vector<JobOutcome>& outcomes);
@@ -143,6 +144,7 @@ class DeviceLanes {
   const std::size_t count_;
   StageQueue& queue_;
   const std::atomic<bool>& cancelled_;
+  const Deliver& deliver_;
   const NoneLeft none_left_;
   std::weak_ptr<const void> owner_;
   std::shared_ptr<StartGate> gate_;

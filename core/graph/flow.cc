@@ -355,6 +355,9 @@ struct Flow::Impl final : RecordListener {
                     static_cast<std::size_t>(threads)),
         arena(threads) {
     arena.execute([this] { build(); });
+    if (executor) {
+      executor->deliver_by([this](std::function<void()> answers) { deliver(std::move(answers)); });
+    }
   }
 
   // --- the graph ---------------------------------------------------------------------------------
@@ -511,6 +514,22 @@ struct Flow::Impl final : RecordListener {
       gateway.release_wait();
     };
     executor->submit(device_stage, std::move(job));
+  }
+
+  /// One task for all answers of a batch: a lane that puts each into the graph itself wakes a
+  /// worker for each, and its device waits meanwhile. The graph does not end before the task has
+  /// let go of the batch.
+  void deliver(std::function<void()> answers) {
+    graph->reserve_wait();
+    try {
+      arena.enqueue([this, answers = std::move(answers)] {
+        answers();
+        graph->release_wait();
+      });
+    } catch (...) {
+      graph->release_wait();
+      throw;
+    }
   }
 
   /// Counts an item through the maps that run in a device stage's lanes.

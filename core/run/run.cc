@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
@@ -35,7 +36,7 @@ std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
     DeviceStagePlan plan;
     plan.id = stage.id;
     plan.prototype = stage.stage.get();
-    plan.runtime = stage.type->spec.runtime;
+    plan.runtime = stage.runtime;
     plan.devices = stage.devices;
     plan.lanes = stage.lanes;
     plan.batch.max_items = static_cast<std::size_t>(stage.batch.max_items);
@@ -55,6 +56,40 @@ std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
   }
   return plans;
 }
+
+/// What stages have to say, for as long as there is a run: a library's thread may speak later.
+class RunWords {
+ public:
+  explicit RunWords(RunState& state) : shared_(std::make_shared<Shared>()) {
+    shared_->state = &state;
+  }
+  ~RunWords() {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->state = nullptr;
+  }
+  RunWords(const RunWords&) = delete;
+  RunWords& operator=(const RunWords&) = delete;
+
+  RunContext::Words log() const {
+    return [shared = shared_](const std::string& text) {
+      const std::lock_guard lock(shared->mutex);
+      if (shared->state) shared->state->log(text);
+    };
+  }
+  RunContext::Words warn() const {
+    return [shared = shared_](const std::string& text) {
+      const std::lock_guard lock(shared->mutex);
+      if (shared->state) shared->state->message(MessageLevel::kWarning, text);
+    };
+  }
+
+ private:
+  struct Shared {
+    std::mutex mutex;
+    RunState* state = nullptr;
+  };
+  std::shared_ptr<Shared> shared_;
+};
 
 /// Stages that have been opened, closed again in the opposite order whatever happens.
 class OpenStages {
@@ -340,6 +375,9 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options,
   context.doubt = [&state](const std::string& code, const std::string& message,
                            std::uint64_t items) { state.items_warned(code, message, items); };
   context.stop = state.reading();
+  const RunWords words(state);
+  context.log = words.log();
+  context.warn = words.warn();
   OpenStages stages(pipeline, context);
   std::optional<Error> error = stages.open();
   if (!error) error = FilterPreparation(pipeline, stages.context(), options.stop).prepare();

@@ -68,6 +68,10 @@ void RunState::message(MessageLevel level, const std::string& text) {
   if (observer_) observer_->message(level, text);
 }
 
+void RunState::log(const std::string& text) {
+  if (folder_) folder_->log(text);
+}
+
 void RunState::progress(const RunProgress& progress) {
   const std::lock_guard lock(observer_mutex_);
   if (observer_) observer_->progress(progress);

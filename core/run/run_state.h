@@ -95,6 +95,8 @@ class RunState final {
   void let_go();
 
   void message(MessageLevel level, const std::string& text);
+  /// Into the log alone.
+  void log(const std::string& text);
   void progress(const RunProgress& progress);
 
   /// Where settled records go to become done; null where nothing is kept. Before the first record.

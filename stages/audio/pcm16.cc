@@ -66,17 +66,18 @@ std::optional<Error> objection_to(std::span<const float> samples) {
 Result<Pcm16> quantize(std::span<const float> samples) {
   if (samples.empty()) return objection_to(samples).value();
   Pcm16 pcm;
-  pcm.samples.resize(samples.size());
+  std::vector<std::int16_t> quantized(samples.size());
   std::uint32_t peak_bits = 0;
   for (std::size_t done = 0; done < samples.size(); done += kBlock) {
     const std::size_t left = samples.size() - done;
     const float* in = samples.data() + done;
-    std::int16_t* out = pcm.samples.data() + done;
+    std::int16_t* out = quantized.data() + done;
     const Extent extent = left >= kBlock ? convert(in, out, kBlock) : convert(in, out, left);
     peak_bits = std::max(peak_bits, extent.peak_bits);
     pcm.clipped += extent.clipped;
   }
   if (peak_bits >= kInfinity) return objection_to(samples).value();
+  pcm.samples = std::move(quantized);
   pcm.peak = std::bit_cast<float>(peak_bits);
   return pcm;
 }

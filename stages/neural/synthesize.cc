@@ -11,11 +11,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/config/params.h"
 #include "stages/io/hash.h"
 #include "stages/neural/speakers.h"
 #include "stages/neural/voice.h"
 #include "stages/neural/voice_checks.h"
 #include "stages/neural/voice_on_card.h"
+#include "stages/neural/worker/host_memory.h"
 
 namespace flowtts {
 namespace {
@@ -90,7 +92,9 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     checker.note(fmt::format("voice {} ({}), {} Hz, {}: {}", config->name, config->format,
                              config->sample_rate, names.size() == 1 ? "speaker" : "speakers",
                              fmt::join(names, ", ")));
-    if (config->model.empty()) return;
+    if (runtime() == "worker") note_workers(*config, checker);
+    // What a worker's processes take of a device is theirs.
+    if (config->model.empty() || runtime() == "worker") return;
     // Weights may be stored in half precision and are used in single.
     std::error_code ignored;
     checker.device_bytes(2 * std::filesystem::file_size(config->model, ignored),
@@ -101,13 +105,15 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     }
   }
 
-  std::optional<Error> open(const RunContext&) {
+  std::optional<Error> open(const RunContext& run) {
     Result<VoiceConfig> config = read_voice(voice, /*hash=*/true);
     if (!config.ok()) return config.error();
     auto speakers = choose_speakers(*config, speaker);
     if (!speakers.ok()) return speakers.error();
     config_ = std::make_shared<const VoiceConfig>(std::move(config).value());
     speakers_ = std::move(speakers).value();
+    log_ = run.log;
+    warn_ = run.warn;
     return std::nullopt;
   }
 
@@ -130,7 +136,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
   }
 
   std::optional<Error> load(DeviceContext& device) {
-    auto engine = open_voice(*config_, device.device(), {device.share(), precision, compiled});
+    auto engine =
+        open_voice(*config_, device.device(), {device.share(), precision, compiled, log_, warn_});
     if (!engine.ok()) return engine.error();
     engine_ = std::move(engine).value();
     return std::nullopt;
@@ -191,7 +198,7 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     const std::string purpose =
         item.take == 1 ? "synthesis" : fmt::format("synthesis, take {}", item.take);
     return {phonemes.tokens, draw_speaker(speakers_, item, sentence.turn), speed,
-            item.draw(purpose, place)};
+            item.draw(purpose, place), sentence.spoken};
   }
 
   std::vector<VoiceInput> inputs_of(std::span<const BatchItem<Phonemes>> items) const {
@@ -207,6 +214,10 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     std::vector<Result<Audio>> results;
     results.reserve(items.size());
     for (std::size_t i = 0; i < sounds.size(); ++i) {
+      if (sounds[i].is_filtered()) {
+        results.emplace_back(sounds[i].filtered());
+        continue;
+      }
       if (!sounds[i].ok()) {
         results.emplace_back(sounds[i].error());
         continue;
@@ -233,6 +244,18 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     return results;
   }
 
+  static void note_workers(const VoiceConfig& config, Checker& checker) {
+    const std::uint64_t memory = config.worker.memory;
+    const std::optional<std::uint64_t> free = HostMemory::global().free();
+    checker.note(fmt::format(
+        "a process for each lane: {}{}", fmt::join(config.worker.command, " "),
+        memory > 0 ? fmt::format(", {} of host memory each", byte_size_text(memory)) : ""));
+    if (memory > 0 && free && memory > *free) {
+      checker.warning("voice", fmt::format("a worker takes {} of host memory, and {} are free",
+                                           byte_size_text(memory), byte_size_text(*free)));
+    }
+  }
+
   /// The working memory of the longest sentence.
   std::uint64_t bytes_each_item(const VoiceConfig& config) const {
     const double tokens =
@@ -243,6 +266,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
 
   std::shared_ptr<const VoiceConfig> config_;
   std::vector<std::int64_t> speakers_;
+  RunContext::Words log_;
+  RunContext::Words warn_;
   std::shared_ptr<VoiceEngine> engine_;
 };
 

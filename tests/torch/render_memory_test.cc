@@ -31,9 +31,20 @@ TEST_CASE("longer sentences have fewer rows, a power of two, within the cells") 
     }
   }
   const BatchShapes usual = flowtts::render_shapes(DeviceShare{}, flowtts::kMostCells);
-  CHECK(usual.rows(512) == 64);
-  CHECK(usual.rows(513) == 32);
+  CHECK(usual.rows(256) == 64);
+  CHECK(usual.rows(257) == 32);
   CHECK(usual.rows(5000) == 8);
+}
+
+TEST_CASE(
+    "sentences are planned in larger batches than they are rendered in, the short ones above all") {
+  const BatchShapes shapes = flowtts::plan_shapes(DeviceShare{});
+  CHECK(shapes.rows(1) == 256);
+  CHECK(shapes.rows(64) == 256);
+  CHECK(shapes.rows(65) == 128);
+  CHECK(shapes.rows(128) == 128);
+  CHECK(shapes.rows(129) == 64);
+  CHECK(flowtts::plan_shapes(DeviceShare{1}).rows(1) == 32);
 }
 
 TEST_CASE("renders wait for their part of the memory, and one that is too large goes alone") {

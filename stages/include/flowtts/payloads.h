@@ -1,9 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <flowtts/payload.h>
@@ -89,12 +93,43 @@ struct Speech {
   std::size_t bytes() const;
 };
 
+/// 16-bit samples that do not change any more: their own, or a part of memory that several share
+/// and that stays until the last of them has gone. Copies share.
+class Samples16 {
+ public:
+  Samples16() = default;
+  Samples16(std::vector<std::int16_t> samples)  // implicit: what a vector holds are samples
+      : Samples16(std::make_shared<const std::vector<std::int16_t>>(std::move(samples))) {}
+  Samples16(std::initializer_list<std::int16_t> samples)
+      : Samples16(std::vector<std::int16_t>(samples)) {}
+  /// \param owner keeps `part` alive and unchanged.
+  Samples16(std::shared_ptr<const void> owner, std::span<const std::int16_t> part)
+      : owner_(std::move(owner)), part_(part) {}
+
+  const std::int16_t* data() const { return part_.data(); }
+  std::size_t size() const { return part_.size(); }
+  bool empty() const { return part_.empty(); }
+  auto begin() const { return part_.begin(); }
+  auto end() const { return part_.end(); }
+  std::int16_t operator[](std::size_t i) const { return part_[i]; }
+  friend bool operator==(const Samples16& a, const Samples16& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+
+ private:
+  explicit Samples16(std::shared_ptr<const std::vector<std::int16_t>> all)
+      : owner_(all), part_(*all) {}
+
+  std::shared_ptr<const void> owner_;
+  std::span<const std::int16_t> part_;
+};
+
 /// One channel of sound in the 16 bits that a file has: 32768 is full scale, 1.0. Half the bytes of
 /// floating point. `quantize` (stages/audio/pcm16.h) makes it and says how a value is rounded.
 /// There is none of sound with a NaN or an infinity in it, on a CPU as on a GPU: these would be
 /// hidden.
 struct Pcm16 {
-  std::vector<std::int16_t> samples;
+  Samples16 samples;
   float peak = 0;             ///< The largest magnitude before clipping; full scale is 1.
   std::uint64_t clipped = 0;  ///< Samples beyond full scale that were set to it.
 };

@@ -16,7 +16,9 @@ using Sounds = std::vector<Result<VoiceSound>>;
 
 Sounds speak(VoiceEngine& engine, const std::vector<VoiceInput>& inputs, std::size_t rows) {
   if (!engine.plans()) return engine.speak(inputs, rows);
-  const auto planned = engine.plan(inputs, rows);
+  std::size_t longest = 0;
+  for (const VoiceInput& input : inputs) longest = std::max(longest, input.tokens.size());
+  const auto planned = engine.plan(inputs, std::max(rows, engine.shapes().rows(longest)));
   std::vector<const VoicePlan*> plans;
   for (const auto& plan : planned) {
     if (!plan.ok()) return {};

@@ -30,14 +30,19 @@ const TorchSamples& on_device(const Audio& audio) {
   return static_cast<const TorchSamples&>(*audio.on_device);
 }
 
-/// Host memory as bytes on the device.
+/// Host memory as bytes on the device. By way of pinned memory, since the copy would otherwise wait
+/// for all that the stream has to do before it.
 at::Tensor send(const void* data, std::size_t bytes, at::Device device) {
-  const auto count = static_cast<std::int64_t>(bytes);
-  return at::from_blob(const_cast<void*>(data), {count}, at::kByte).to(device);
+  const at::Tensor host = at::empty({static_cast<std::int64_t>(bytes)},
+                                    at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+  std::memcpy(host.mutable_data_ptr(), data, bytes);
+  return host.to(device, /*non_blocking=*/true);
 }
 
 /// What has been brought home of one sound.
-Result<Audio> landed(const Audio& audio, const std::byte* samples, const std::byte* stats_bytes) {
+/// \param owner of the samples, which stay there; null: they are copied.
+Result<Audio> landed(const Audio& audio, const std::byte* samples, const std::byte* stats_bytes,
+                     const std::shared_ptr<const void>& owner) {
   const TorchSamples& sound = on_device(audio);
   Audio home{{}, audio.sample_rate, audio.speech};
   RowStats stats{};
@@ -50,8 +55,9 @@ Result<Audio> landed(const Audio& audio, const std::byte* samples, const std::by
   }
   if (sound.is_pcm()) {
     const auto* first = reinterpret_cast<const std::int16_t*>(samples);
-    home.pcm = std::make_shared<const Pcm16>(
-        Pcm16{{first, first + sound.size()}, stats.peak, stats.clipped});
+    Samples16 pcm = owner ? Samples16(owner, {first, sound.size()})
+                          : Samples16(std::vector<std::int16_t>(first, first + sound.size()));
+    home.pcm = std::make_shared<const Pcm16>(Pcm16{std::move(pcm), stats.peak, stats.clipped});
   } else {
     const auto* first = reinterpret_cast<const float*>(samples);
     home.samples.assign(first, first + sound.size());
@@ -150,13 +156,15 @@ void SoundCarrier::bring_home(std::span<Result<AnyPayload>> payloads) {
   for (Place& place : places) {
     if (sound(place).stats().defined()) place.stats = add(sound(place).stats());
   }
-  const at::Tensor host = pinned(bytes).narrow(0, 0, bytes);
+  const bool any_pcm = sound(places.back()).is_pcm();
+  const std::shared_ptr<at::Tensor> buffer = any_pcm ? buffers_.take(bytes) : nullptr;
+  const at::Tensor host = (buffer ? *buffer : passing(bytes)).narrow(0, 0, bytes);
   host.copy_(at::cat(parts), /*non_blocking=*/true);
   wait();
   const auto* first = static_cast<const std::byte*>(host.const_data_ptr());
   for (const Place& place : places) {
     auto home = landed(*payloads[place.payload]->as<Audio>(), first + place.samples,
-                       place.stats < 0 ? nullptr : first + place.stats);
+                       place.stats < 0 ? nullptr : first + place.stats, buffer);
     if (home.ok()) {
       payloads[place.payload] = AnyPayload::of(std::move(*home));
     } else {
@@ -170,14 +178,17 @@ void SoundCarrier::wait() const {
   guard.synchronizeStream(guard.getStream(device_));
 }
 
-at::Tensor SoundCarrier::pinned(std::int64_t bytes) {
-  if (!pinned_.defined() || pinned_.numel() < bytes) {
-    pinned_ = at::Tensor();
-    constexpr std::int64_t kLeast = 16 << 20;
-    pinned_ = at::empty({std::max(kLeast, bytes + bytes / 2)},
-                        at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+void SoundCarrier::abandon() {
+  buffers_.abandon();
+  static_cast<void>(new at::Tensor(std::move(passing_)));
+}
+
+at::Tensor SoundCarrier::passing(std::int64_t bytes) {
+  if (!passing_.defined() || passing_.numel() < bytes) {
+    passing_ = at::Tensor();
+    passing_ = new_pinned(bytes);
   }
-  return pinned_;
+  return passing_;
 }
 
 }  // namespace flowtts

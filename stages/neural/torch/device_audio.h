@@ -14,6 +14,7 @@
 
 #include "stages/audio/polyphase.h"
 #include "stages/neural/cuda/cuda_module.h"
+#include "stages/neural/torch/pinned_buffers.h"
 
 namespace flowtts {
 
@@ -56,7 +57,8 @@ class SoundConverter {
   std::map<std::tuple<std::uint32_t, std::uint32_t, bool>, Way> ways_;
 };
 
-/// Brings sounds home through pinned host memory, in one copy. On the lane's thread.
+/// Brings sounds home through pinned host memory, in one copy. 16-bit sounds stay where they land;
+/// where too many still do, and for floats, they are copied from there. On the lane's thread.
 class SoundCarrier {
  public:
   explicit SoundCarrier(at::Device device) : device_(device) {}
@@ -69,13 +71,14 @@ class SoundCarrier {
 
   /// Keeps the pinned memory for the life of the process: it cannot be given back to a device that
   /// is lost.
-  void abandon() { static_cast<void>(new at::Tensor(std::move(pinned_))); }
+  void abandon();
 
  private:
-  at::Tensor pinned(std::int64_t bytes);
+  at::Tensor passing(std::int64_t bytes);
 
   const at::Device device_;
-  at::Tensor pinned_;  ///< Grows as needed.
+  PinnedBuffers buffers_;
+  at::Tensor passing_;  ///< For what is copied on. Grows as needed.
 };
 
 }  // namespace flowtts

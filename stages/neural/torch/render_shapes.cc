@@ -18,6 +18,11 @@ BatchShapes token_shapes(const DeviceShare& share) {
   return {kTokenStep, {{kAnyLength, rows}}};
 }
 
+BatchShapes plan_shapes(const DeviceShare& share) {
+  const std::size_t rows = std::max(kFewestRows, std::bit_floor(share.max_items));
+  return {kTokenStep, {{64, 4 * rows}, {128, 2 * rows}, {kAnyLength, rows}}};
+}
+
 BatchShapes render_shapes(const DeviceShare& share, std::size_t most_cells) {
   const auto step = static_cast<std::size_t>(kFrameStep);
   BatchShapes shapes{step, {}};

@@ -117,6 +117,7 @@ class TorchscriptEngine final : public VoiceEngine {
     shapes_ = token_shapes(share_);
     if (!plans()) return;
     const std::size_t rows = shapes_.rows(1);
+    shapes_ = plan_shapes(share_);
     const VoiceKey key{voice.hash, card_name(device).value_or(""), TORCH_VERSION,
                        compiled_.renderer ? compiled_.precision : "torchscript"};
     std::optional<RenderBytes> bytes;

@@ -7,18 +7,26 @@
 namespace flowtts {
 namespace {
 
+/// A tensor of the host that goes to a device. Pinned where that is a GPU: the copy would otherwise
+/// wait for all that the lane's stream has to do before it.
+at::Tensor host_tensor(std::int64_t count, at::ScalarType type, at::Device device) {
+  return at::empty({count}, at::TensorOptions().dtype(type).pinned_memory(device.is_cuda()));
+}
+
 /// A host tensor of whole numbers that travels to the device in one copy and is cut up there.
 class Numbers {
  public:
-  explicit Numbers(std::int64_t count) : host_(at::empty({count}, at::kLong)) {}
+  Numbers(std::int64_t count, at::Device device)
+      : device_(device), host_(host_tensor(count, at::kLong, device)) {}
 
   std::int64_t* data() { return host_.mutable_data_ptr<std::int64_t>(); }
-  void send(at::Device device) { there_ = host_.to(device); }
+  void send() { there_ = host_.to(device_, /*non_blocking=*/true); }
   at::Tensor cut(std::int64_t begin, std::int64_t count) const {
     return there_.narrow(0, begin, count);
   }
 
  private:
+  const at::Device device_;
   at::Tensor host_, there_;
 };
 
@@ -33,14 +41,14 @@ TokenBatch make_token_batch(std::span<const VoiceInput> inputs, std::size_t rows
     longest = std::max(longest, static_cast<std::int64_t>(input.tokens.size()));
   }
   longest = round_up(longest, token_step);
-  Numbers numbers(count * (longest + 3));
+  Numbers numbers(count * (longest + 3), device);
   std::int64_t* tokens = numbers.data();
   std::int64_t* lengths = tokens + count * longest;
   std::int64_t* speakers = lengths + count;
   std::int64_t* seeds = speakers + count;
   std::fill(tokens, lengths, 0);
   TokenBatch batch;
-  const at::Tensor speeds = at::empty({count}, at::kFloat);
+  const at::Tensor speeds = host_tensor(count, at::kFloat, device);
   for (std::size_t i = 0; i < rows; ++i, tokens += longest) {
     const VoiceInput& input = inputs[std::min(i, inputs.size() - 1)];
     std::copy(input.tokens.begin(), input.tokens.end(), tokens);
@@ -50,12 +58,12 @@ TokenBatch make_token_batch(std::span<const VoiceInput> inputs, std::size_t rows
     seeds[i] = static_cast<std::int64_t>(input.seed >> 1);
     speeds.mutable_data_ptr<float>()[i] = static_cast<float>(input.speed);
   }
-  numbers.send(device);
+  numbers.send();
   batch.tokens = numbers.cut(0, count * longest).view({count, longest});
   batch.token_lengths = numbers.cut(count * longest, count);
   batch.speakers = numbers.cut(count * (longest + 1), count);
   batch.seeds = numbers.cut(count * (longest + 2), count);
-  batch.speeds = speeds.to(device);
+  batch.speeds = speeds.to(device, /*non_blocking=*/true);
   return batch;
 }
 
@@ -82,7 +90,7 @@ PlanBatch make_plan_batch(std::span<const VoicePlan* const> plans, std::size_t r
   tables.push_back(at::zeros({1, width}, tables.front().options()));
 
   // Where each token of each row stands in the tables one below the other; the last line is zeros.
-  Numbers numbers(count * (longest + 3));
+  Numbers numbers(count * (longest + 3), device);
   std::int64_t* place = numbers.data();
   std::int64_t* lengths = place + count * longest;
   std::int64_t* speakers = lengths + count;
@@ -98,7 +106,7 @@ PlanBatch make_plan_batch(std::span<const VoicePlan* const> plans, std::size_t r
     speakers[i] = plan.speaker;
     frames[i] = static_cast<std::int64_t>(plan.frames);
   }
-  numbers.send(device);
+  numbers.send();
   const at::Tensor table = at::cat(tables)
                                .index_select(0, numbers.cut(0, count * longest))
                                .view({count, longest, width});

@@ -4,6 +4,9 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -85,6 +88,35 @@ TEST_CASE("a batch leaves as soon as it is full, and no sooner while its items m
   inbox.wait_for(4);
   CHECK(log.batches() == std::vector<std::vector<int>>{{0, 1, 2, 3}});
   CHECK(executor.queued(0) == 0);
+}
+
+TEST_CASE("lanes work on while results are delivered elsewhere, and deliver where that cannot be") {
+  const auto stage = make_stage({});
+  Inbox inbox;
+  std::mutex mutex;
+  std::condition_variable came;
+  std::vector<std::function<void()>> held;
+  std::atomic<bool> refuse = false;
+  DeviceExecutor executor({plan(stage, 1, 1, {4, kHour, 0})});
+  executor.deliver_by([&](std::function<void()> results) {
+    if (refuse) throw std::bad_alloc();
+    const std::lock_guard lock(mutex);
+    held.push_back(std::move(results));
+    came.notify_one();
+  });
+  REQUIRE_FALSE(executor.start().has_value());
+  for (int id = 0; id < 12; ++id) executor.submit(0, inbox.job(id));
+  {
+    std::unique_lock lock(mutex);
+    came.wait(lock, [&] { return held.size() == 3; });
+  }
+  CHECK(inbox.count("ok") == 0);
+  for (const auto& results : held) results();
+  CHECK(inbox.count("ok") == 12);
+  refuse = true;
+  for (int id = 12; id < 16; ++id) executor.submit(0, inbox.job(id));
+  inbox.wait_for(16);
+  for (int id = 0; id < 16; ++id) CHECK(inbox.of(id) == "ok " + std::to_string(id));
 }
 
 TEST_CASE("lanes that sleep are woken by the item that fills a batch") {

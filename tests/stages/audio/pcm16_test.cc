@@ -119,6 +119,23 @@ TEST_CASE("what is no sound has no 16 bits") {
   }
 }
 
+TEST_CASE("16-bit samples may be a part of memory that lives as long as the last of them") {
+  auto memory = std::make_shared<std::vector<std::int16_t>>(std::vector<std::int16_t>{1, 2, 3, 4});
+  const std::weak_ptr<const void> watched = memory;
+  Samples16 part(memory, std::span(*memory).subspan(1, 2));
+  memory.reset();
+  CHECK(part == Samples16{2, 3});
+  CHECK(part.size() == 2);
+  CHECK(part[1] == 3);
+  Samples16 copy = part;
+  CHECK(copy.data() == part.data());
+  part = {};
+  CHECK(part.empty());
+  CHECK_FALSE(watched.expired());
+  copy = {};
+  CHECK(watched.expired());
+}
+
 TEST_CASE("audio tells its length and gives floats in both of its forms") {
   const Audio floats{{0.5F, -0.25F}, 8000, nullptr};
   CHECK(floats.size() == 2);
