@@ -153,6 +153,8 @@ def main():
     parser.add_argument("--memory-limit", default="1GiB")
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 4, 8])
     parser.add_argument("--seconds", type=float, default=20, help="of each run of the usual way")
+    parser.add_argument("--longest", type=float, default=rows.LONGEST,
+                        help="seconds that one program may take")
     parser.add_argument("--passes", type=int, default=2, help="of the oracle over the sentences")
     parser.add_argument("--repeat", type=int, default=1, help="of each row; the median is shown")
     parser.add_argument("--set", action="append", default=[], help="for FlowTTS, NAME.KEY=VALUE")
@@ -167,6 +169,7 @@ def main():
                         default=str(rows.ROOT / "build" / "release" / "bench" / "oracle"))
     parser.add_argument("--python", default=sys.executable, help="one that has torch")
     table = Table(parser.parse_args())
+    rows.LONGEST = table.options.longest
     table.measure()
     text = table.text()
     print(text)

@@ -38,9 +38,17 @@ def start(command):
                             env={"OMP_WAIT_POLICY": "passive", **os.environ})
 
 
+LONGEST = 600  # seconds that a measured program may take
+
+
 def output_of(process):
     """What it printed, once it has ended well."""
-    output, complaints = process.communicate()
+    try:
+        output, complaints = process.communicate(timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise Failed(f"{pathlib.Path(process.args[0]).name} took more than {LONGEST} s") from None
     if process.returncode != 0:
         last = (complaints.strip().splitlines() or ["no word on stderr"])[-1]
         name = pathlib.Path(process.args[0]).name

@@ -313,6 +313,9 @@ void DeviceLanes::set_limits(const AnyStage& stage) {
   port_.limits.max_length = 0;  // what the pipeline limits is the half that costs
   port_.second = limits_of(plan_.batch, stage.prepared_shapes(), last_ceiling_);
   port_.look_ahead = plan_.batch.look_ahead;
+  if (const std::size_t fewer = stage.look_ahead(); fewer > 0) {
+    port_.look_ahead = std::min(port_.look_ahead, fewer);
+  }
 }
 
 void DeviceLanes::publish(std::shared_ptr<const Copy> copy) {

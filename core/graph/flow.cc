@@ -60,6 +60,19 @@ std::string outcome_text(const Result<Made>& result) {
   }
 }
 
+/// All cores, but those that lanes of GPUs keep busy with launching and waiting: where a burst of
+/// files takes such a core away, the card waits too. At least half of the cores.
+int automatic_threads(const std::vector<PipelineStage>& stages) {
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  int lanes = 0;
+  for (const PipelineStage& stage : stages) {
+    for (const DeviceId device : stage.devices) {
+      if (device.kind == DeviceKind::kCuda) lanes += stage.lanes_on(device);
+    }
+  }
+  return std::max({1, cores / 2, cores - lanes});
+}
+
 /// A fatal error names its stage, since it is all that will be heard of it.
 Error at_stage(const PipelineStage& stage, Error error) {
   error.message = fmt::format("stage '{}': {}", stage.id, error.message);
@@ -348,9 +361,8 @@ struct Flow::Impl final : RecordListener {
         state(run_state),
         executor(device_executor),
         done(done_before),
-        threads(pipeline.settings().threads > 0
-                    ? pipeline.settings().threads
-                    : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
+        threads(pipeline.settings().threads > 0 ? pipeline.settings().threads
+                                                : automatic_threads(pipeline.stages())),
         parallelism(std::in_place, oneapi::tbb::global_control::max_allowed_parallelism,
                     static_cast<std::size_t>(threads)),
         arena(threads) {

@@ -171,6 +171,7 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
   using Prepared = VoicePlanPtr;
   bool prepares() const { return engine_ && engine_->plans(); }
   std::size_t prepared_length(const VoicePlanPtr& plan) const { return plan->frames; }
+  std::size_t look_ahead() const { return engine_ ? engine_->look_ahead() : 0; }
   BatchShapes prepared_shapes() const { return engine_ ? engine_->render_shapes() : BatchShapes{}; }
 
   std::vector<Result<VoicePlanPtr>> prepare_batch(std::span<const BatchItem<Phonemes>> items,

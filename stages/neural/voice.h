@@ -117,6 +117,8 @@ class VoiceEngine {
   virtual std::size_t max_batch() const = 0;
   virtual BatchShapes shapes() const { return {}; }         ///< By tokens.
   virtual BatchShapes render_shapes() const { return {}; }  ///< By frames.
+  /// How many plans may wait where the device's memory bounds it; 0: as many as are wanted.
+  virtual std::size_t look_ahead() const { return 0; }
 
   /// What decides the samples beside voice and input: "torchscript float32".
   virtual std::string numerics() const = 0;

@@ -89,6 +89,7 @@ class AnyStage {
   virtual std::vector<Result<AnyPrepared>> prepare_batch(std::span<const AnyBatchItem> batch,
                                                          DeviceContext& device) const;
   virtual std::size_t prepared_length(const AnyPrepared& prepared) const;
+  virtual std::size_t look_ahead() const;  ///< The most that wait prepared; 0: the pipeline's.
   virtual BatchShapes prepared_shapes() const;
   virtual std::vector<Result<AnyPayload>> finish_batch(std::span<const AnyPreparedItem> batch,
                                                        DeviceContext& device) const;

@@ -339,6 +339,10 @@ class StageAdapter final : public AnyStage {
       return AnyStage::prepared_length(prepared);
     }
   }
+  std::size_t look_ahead() const override {
+    if constexpr (requires { stage_.look_ahead(); }) return stage_.look_ahead();
+    return AnyStage::look_ahead();
+  }
   BatchShapes prepared_shapes() const override {
     if constexpr (requires { stage_.prepared_shapes(); }) return stage_.prepared_shapes();
     return AnyStage::prepared_shapes();

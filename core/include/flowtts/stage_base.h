@@ -224,6 +224,8 @@ struct PreparedItem {
 ///     so std::vector<Result<Prepared>> prepare_batch(std::span<const BatchItem<In>>,
 ///     DeviceContext&) const; std::size_t prepared_length(const Prepared&) const; BatchShapes
 ///     prepared_shapes() const;                       // optional, as shapes
+///     std::size_t look_ahead() const;                // optional: how many may wait prepared where
+///                                                    // that is fewer than the pipeline's; 0: its
 ///     std::vector<Result<Out>> finish_batch(std::span<const PreparedItem<In, Prepared>>,
 ///                                           DeviceContext&) const;
 ///

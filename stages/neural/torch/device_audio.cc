@@ -157,6 +157,7 @@ void SoundCarrier::bring_home(std::span<Result<AnyPayload>> payloads) {
     if (sound(place).stats().defined()) place.stats = add(sound(place).stats());
   }
   const bool any_pcm = sound(places.back()).is_pcm();
+  if (any_pcm && !passing_.defined()) passing(bytes);  // all at once, as the buffers
   const std::shared_ptr<at::Tensor> buffer = any_pcm ? buffers_.take(bytes) : nullptr;
   const at::Tensor host = (buffer ? *buffer : passing(bytes)).narrow(0, 0, bytes);
   host.copy_(at::cat(parts), /*non_blocking=*/true);

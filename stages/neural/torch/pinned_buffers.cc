@@ -15,6 +15,9 @@ at::Tensor new_pinned(std::int64_t bytes) {
 }
 
 std::shared_ptr<at::Tensor> PinnedBuffers::take(std::int64_t bytes) {
+  while (buffers_.size() < kMost) {
+    buffers_.push_back(std::make_shared<at::Tensor>(new_pinned(bytes)));
+  }
   for (const auto& buffer : buffers_) {
     if (buffer.use_count() > 1) continue;
     // Whoever let go of it last has read what is now written over.
@@ -22,9 +25,7 @@ std::shared_ptr<at::Tensor> PinnedBuffers::take(std::int64_t bytes) {
     if (buffer->numel() < bytes) *buffer = new_pinned(bytes);
     return buffer;
   }
-  if (buffers_.size() == kMost) return nullptr;
-  buffers_.push_back(std::make_shared<at::Tensor>(new_pinned(bytes)));
-  return buffers_.back();
+  return nullptr;
 }
 
 void PinnedBuffers::abandon() {

@@ -12,10 +12,10 @@ namespace flowtts {
 /// Pinned host memory that batches come home into and their sounds stay in, so that nothing is
 /// copied again and no fresh memory is touched. A lane has a few such buffers and uses each again
 /// when no sound of its last batch is left. `take` is for the lane's thread; who holds a buffer may
-/// let go of it on any.
+/// let go of it on any. All are made at the first call: a long run takes no more than a short one.
 class PinnedBuffers {
  public:
-  /// How many of a lane's may be held at once.
+  /// How many a lane has.
   static constexpr std::size_t kMost = 4;
 
   /// A buffer of at least so many bytes that nobody holds, to be written to; null where all are

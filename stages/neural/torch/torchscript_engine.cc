@@ -33,6 +33,7 @@ using Render = std::function<Result<c10::IValue>(std::vector<at::Tensor>)>;
 constexpr std::int64_t kTokenStep = 8;
 constexpr std::int64_t kPlanTokenStep = 32;
 constexpr std::int64_t kLongestSeconds = 600;
+constexpr double kUsualTokens = 60;  ///< Of a sentence, amply.
 
 Places all_places(std::size_t count) {
   Places places(count);
@@ -90,6 +91,7 @@ class TorchscriptEngine final : public VoiceEngine {
   std::size_t max_batch() const override { return batched_ ? share_.max_items : 1; }
   BatchShapes shapes() const override { return shapes_; }
   BatchShapes render_shapes() const override { return render_shapes_; }
+  std::size_t look_ahead() const override { return look_ahead_; }
   std::string numerics() const override {
     return (compiled_.renderer ? compiled_.numerics : "torchscript float32") +
            (bytes_.batch_dependent
@@ -117,7 +119,7 @@ class TorchscriptEngine final : public VoiceEngine {
     shapes_ = token_shapes(share_);
     if (!plans()) return;
     const std::size_t rows = shapes_.rows(1);
-    shapes_ = plan_shapes(share_);
+    if (!limited()) shapes_ = plan_shapes(share_);
     const VoiceKey key{voice.hash, card_name(device).value_or(""), TORCH_VERSION,
                        compiled_.renderer ? compiled_.precision : "torchscript"};
     std::optional<RenderBytes> bytes;
@@ -133,6 +135,7 @@ class TorchscriptEngine final : public VoiceEngine {
     }
     std::size_t cells = kMostCells;
     if (bytes) {
+      look_ahead_ = plans_within_limit(*bytes);
       const std::uint64_t budget = render_budget(device, *bytes);
       while (cells > rows && bytes->of(1, cells) > budget) cells /= 2;
       bytes_ = *bytes;
@@ -258,6 +261,8 @@ class TorchscriptEngine final : public VoiceEngine {
   void make_plans(const std::vector<VoiceInput>& inputs, const Places& places, std::size_t rows,
                   Outcomes<VoicePlanPtr>& plans) {
     const TokenBatch batch = token_batch(inputs, rows);
+    std::optional<RenderBudget::Part> part;
+    if (budget_) part.emplace(*budget_, planning_bytes(batch));
     const c10::IValue made = first_(arguments(batch));
     const auto parts = made.isTuple() ? made.toTupleRef().elements() : c10::ivalue::TupleElements();
     const std::size_t count = batch.rows();
@@ -287,19 +292,41 @@ class TorchscriptEngine final : public VoiceEngine {
     }
   }
 
-  /// Bytes that renders may take together: of the run's limit, or of what is free, what weights
-  /// and waiting plans leave.
+  bool limited() const { return share_.memory_bytes > 0; }
+
+  /// What a limit leaves for tensors, bytes.
+  double tensor_bytes() const {
+    return std::max(1.0, static_cast<double>(share_.memory_bytes) - kOutsideAllocator);
+  }
+
+  /// How many plans may wait within a limit: they take an eighth of it. 0 without a limit.
+  std::size_t plans_within_limit(const RenderBytes& bytes) const {
+    if (!limited() || !(bytes.plan_per_token > 0)) return 0;
+    const double plans = tensor_bytes() / 8 / (kUsualTokens * bytes.plan_per_token);
+    return std::max<std::size_t>(static_cast<std::size_t>(plans), shapes_.rows(1));
+  }
+
+  /// Bytes that renders and planning may take together: of the run's limit, or of what is free,
+  /// what weights and waiting plans leave. Of a limit the half: what has been rendered and is on
+  /// its way home, and gaps between it, take the rest, and an allocator that has to give memory
+  /// back to find some is slower than small batches are.
   std::uint64_t render_budget(DeviceId device, const RenderBytes& bytes) const {
-    constexpr double kUsualTokens = 60;
     constexpr double kShareOfFree = 0.9;
     const auto memory = c10::getDeviceAllocator(device_.type())
                             ->getMemoryInfo(static_cast<c10::DeviceIndex>(device.index));
-    const double most = share_.memory_bytes > 0
-                            ? static_cast<double>(share_.memory_bytes) - kOutsideAllocator
-                            : kShareOfFree * static_cast<double>(memory.first);
-    const double plans =
-        kUsualTokens * bytes.plan_per_token * static_cast<double>(share_.look_ahead);
-    return static_cast<std::uint64_t>(std::max({most - bytes.weights - plans, most / 4, 1.0}));
+    const double most =
+        limited() ? tensor_bytes() : kShareOfFree * static_cast<double>(memory.first);
+    const std::size_t waiting = look_ahead_ > 0 ? look_ahead_ : share_.look_ahead;
+    const double plans = kUsualTokens * bytes.plan_per_token * static_cast<double>(waiting);
+    const double left = std::max({most - bytes.weights - plans, most / 4, 1.0});
+    return static_cast<std::uint64_t>(limited() ? std::max(left / 2, 1.0) : left);
+  }
+
+  /// What planning takes at once, roughly: several times what it makes.
+  std::uint64_t planning_bytes(const TokenBatch& batch) const {
+    constexpr double kTimesResult = 10;
+    return static_cast<std::uint64_t>(kTimesResult * bytes_.plan_per_token *
+                                      static_cast<double>(batch.tokens.numel()));
   }
 
   /// Renders made-up sentences in a batch of this size.
@@ -433,6 +460,7 @@ class TorchscriptEngine final : public VoiceEngine {
   double plan_bytes_per_token_ = 0;
   BatchShapes shapes_;
   BatchShapes render_shapes_;
+  std::size_t look_ahead_ = 0;
 };
 
 Error cannot_load(const VoiceConfig& voice, std::string_view reason) {

@@ -30,6 +30,7 @@ struct Log {
     return std::nullopt;
   };
   BatchShapes shapes;
+  std::size_t look_ahead = 0;  ///< Of the stage's own.
 };
 
 /// Finds out in its first half that an item is as long as its id says.
@@ -41,6 +42,7 @@ struct TwoHalves final : DeviceStage<Text, Text> {
   std::size_t length(const Text& text) const { return text.length; }
   bool prepares() const { return halves; }
   BatchShapes prepared_shapes() const { return log->shapes; }
+  std::size_t look_ahead() const { return log->look_ahead; }
   std::size_t prepared_length(const Planned& planned) const { return planned.length; }
 
   std::vector<Result<Planned>> prepare_batch(Texts batch, DeviceContext& device) const {
@@ -118,6 +120,10 @@ TEST_CASE("no more items than the look-ahead wait between their halves, and none
     ++finished;
     return std::nullopt;
   };
+  int wanted = 32;
+  SUBCASE("of the pipeline") {}
+  SUBCASE("of the stage, where that is fewer") { log->look_ahead = wanted = 16; }
+  SUBCASE("of the pipeline, where the stage has room for more") { log->look_ahead = 500; }
   const auto stage = stage_with(log);
   Inbox inbox;
   DeviceExecutor executor({plan(stage, 1, 1, {8, 1, 0, 32})});
@@ -126,8 +132,8 @@ TEST_CASE("no more items than the look-ahead wait between their halves, and none
   inbox.wait_for(1003);
   executor.stop();
   CHECK(inbox.count("ok") == 1003);
-  CHECK(most <= 32 + 8);
-  CHECK(most >= 32);
+  CHECK(most <= wanted + 8);
+  CHECK(most >= wanted);
 }
 
 TEST_CASE("every item of many devices is finished where it was prepared, once") {
