@@ -40,9 +40,10 @@ const std::vector<ParamInfo>& run_params() {
             "The most memory to take on each device, all that the run has there included: bytes, "
             "or a share of what the device has; 0 sets no limit.")
         .example("16GiB")
-        .param("threads", &RunSettings::threads,
-               "Threads for the CPU stages together; 0 takes the machine's cores, less one for each "
-               "lane of a GPU.")
+        .param(
+            "threads", &RunSettings::threads,
+            "Threads for the CPU stages together; 0 takes the machine's cores, less one for each "
+            "lane of a GPU.")
         .range(0, 1024)
         .unit("threads")
         .param("stall_after_s", &RunSettings::stall_after_s,

@@ -32,11 +32,12 @@ class LaneBatch {
     for (const LaneJob& one : jobs) {
       const Item& item = one.job.item;
       const Name& name = names_.emplace_back(Name{item.record, item.path});
-      seen_.push_back({DeviceJob{one.job.payload,
-                                 Item{name.record, name.path, item.run_seed, item.attempt},
-                                 nullptr,
-                                 {}},
-                       one.length, one.prepared, one.devices_lost});
+      seen_.push_back(
+          {DeviceJob{one.job.payload,
+                     Item{name.record, name.path, item.run_seed, item.attempt, item.take},
+                     nullptr,
+                     {}},
+           one.length, one.prepared, one.devices_lost});
     }
   }
   LaneBatch(const LaneBatch&) = delete;

@@ -68,8 +68,8 @@ TEST_CASE("a graph that is no chain says what follows what, and unknown needs ar
       "  - {id: two, type: weigh, devices: [cuda:0, cuda:1], from: read}\n"
       "  - {id: drop, type: forget, from: [one, two]}\n");
   CHECK(plan.find("drop   forget      one, two  Reading ->") != std::string::npos);
-  CHECK(plan.find("cuda:0: about 25MiB, and what one needs, which is not known") !=
+  CHECK(plan.find("cuda:0: about 33MiB, and what one needs, which is not known") !=
         std::string::npos);
-  CHECK(plan.find("cuda:1: about 25MiB") != std::string::npos);
+  CHECK(plan.find("cuda:1: about 33MiB") != std::string::npos);
   CHECK(plan.find("; limited to 1GiB (run.device_memory_limit)") != std::string::npos);
 }

@@ -10,7 +10,7 @@ speak() {
       --set synthesize.devices=cpu --set run.on_error.max_failed=100% "$@"
 }
 same() {
-  diff -r --exclude=run.json --exclude=run.log "$out/$1" "$out/$2"
+  diff -r --exclude=run.json --exclude=run.log --exclude=journal.jsonl "$out/$1" "$out/$2"
 }
 speak one --set synthesize.lanes=1
 speak three --set synthesize.lanes=3
