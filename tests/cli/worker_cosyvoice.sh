@@ -34,7 +34,7 @@ align one sft.yaml --set vars.tasks_per_gpu=1
 align two sft.yaml --set vars.tasks_per_gpu=2
 # The same bytes from one process and from two, although the model draws random numbers and its
 # configuration seeds the generators at each load.
-diff -r --exclude=run.json --exclude=run.log one two
+diff -r --exclude=run.json --exclude=run.log --exclude=journal.jsonl one two
 python3 - <<'PY'
 import glob, json, re, wave
 report = json.load(open("one/run.json"))
