@@ -1,25 +1,42 @@
 #include "stages/io/unsynced_files.h"
 
+#include <algorithm>
+#include <atomic>
 #include <set>
+#include <thread>
 #include <utility>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "core/atomic_file.h"
 
 namespace flowtts {
 namespace {
 
-/// Lets the system begin to write the file out, so that the disk is not waited for one file at a
-/// time. What goes wrong here is told by the sync.
-void begin_write_out([[maybe_unused]] const std::filesystem::path& file) {
-#ifdef SYNC_FILE_RANGE_WRITE
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
-  ::close(descriptor);
-#endif
+/// How many files are synced at a time. A file system makes all files last together that are synced
+/// while it commits, so that more at a time cost hardly more (bench/write_bench: seven times as many
+/// files a second as one at a time).
+constexpr std::size_t kAtOnce = 16;
+
+using Sync = std::optional<Error> (*)(const std::filesystem::path&);
+
+/// \return the first error; the rest is left then.
+std::optional<Error> sync_all(const std::vector<std::filesystem::path>& paths, Sync sync) {
+  std::atomic<std::size_t> next = 0;
+  std::atomic<bool> failed = false;
+  std::mutex mutex;
+  std::optional<Error> first;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < paths.size() && !failed; i = next++) {
+      auto error = sync(paths[i]);
+      if (!error || failed.exchange(true)) continue;
+      const std::lock_guard lock(mutex);
+      first = std::move(error);
+    }
+  };
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 1; i < std::min(kAtOnce, paths.size()); ++i) threads.emplace_back(work);
+  work();
+  threads.clear();  // joins
+  return first;
 }
 
 }  // namespace
@@ -35,16 +52,10 @@ std::optional<Error> UnsyncedFiles::sync() {
     const std::lock_guard lock(mutex_);
     files = std::exchange(files_, {});
   }
-  for (const std::filesystem::path& file : files) begin_write_out(file);
   std::set<std::filesystem::path> folders;
-  for (const std::filesystem::path& file : files) {
-    if (auto error = sync_file(file)) return error;
-    folders.insert(file.parent_path());
-  }
-  for (const std::filesystem::path& folder : folders) {
-    if (auto error = sync_folder(folder)) return error;
-  }
-  return std::nullopt;
+  for (const std::filesystem::path& file : files) folders.insert(file.parent_path());
+  if (auto error = sync_all(files, sync_file)) return error;
+  return sync_all({folders.begin(), folders.end()}, sync_folder);
 }
 
 }  // namespace flowtts

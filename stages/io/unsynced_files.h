@@ -9,16 +9,16 @@
 
 namespace flowtts {
 
-/// Files that have been written and do not yet last through a power cut, for a stage's `commit`. A
-/// file system makes many files last together for hardly more than it takes for one: the first sync
-/// commits what all of them changed.
+/// Files that have been written and do not yet last through a power cut, for a stage's `commit`,
+/// which syncs many of them at a time.
 ///
 /// `add` from any thread; `sync` from one.
 class UnsyncedFiles {
  public:
   void add(std::filesystem::path file);
 
-  /// Syncs what has been added before the call, then the folders that hold it.
+  /// Syncs what has been added before the call, then the folders that hold it. Threads of its own,
+  /// while it lasts.
   std::optional<Error> sync();
 
  private:
