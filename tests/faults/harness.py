@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -227,12 +228,14 @@ def fail(message, done=None):
 
 
 class Report:
-    """Counts what was tried, by outcome, and keeps what went wrong."""
+    """Counts what was tried, by outcome, and keeps what went wrong. SIGTERM ends a long run early,
+    with the counts so far."""
 
     def __init__(self):
         self.outcomes = {}
         self.faults = []
         self.begin = time.monotonic()
+        signal.signal(signal.SIGTERM, lambda *_: self.end("stopped early"))
 
     def add(self, outcome, fault=""):
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
