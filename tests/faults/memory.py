@@ -27,7 +27,7 @@ def retry(output):
 
 
 def main():
-    given = harness.arguments(__doc__, trials=40, records=24, seed=1)
+    given = harness.arguments(__doc__, trials=20, records=24, seed=1)
     bench = harness.Bench("memory", records=given.records)
     report = harness.Report()
     count = bench.folder / "count"

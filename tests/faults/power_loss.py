@@ -229,7 +229,7 @@ def replay(bench, kind, begin, calls, data, given, report, seen):
 
 
 def main():
-    given = harness.arguments(__doc__, states=60, variants=2, records=24, seed=1)
+    given = harness.arguments(__doc__, states=40, variants=2, records=24, seed=1)
     bench = harness.Bench("power_loss", records=given.records, commit_every=0.005)
     report = harness.Report()
     seen = set()

@@ -50,7 +50,7 @@ def judge(bench, output, done, kind, what):
 
 
 def main():
-    given = harness.arguments(__doc__, kinds=KINDS, every=40, first=1, records=30, only="")
+    given = harness.arguments(__doc__, kinds=KINDS, every=80, first=1, records=14, only="")
     bench = harness.Bench("syscalls", records=given.records)
     calls = count_calls(bench)
     print(f"{len(calls)} calls: " + ", ".join(f"{calls.count(call)} {call}"
