@@ -19,6 +19,7 @@
 #include "stages/audio/audio_encoder.h"
 #include "stages/audio/pcm16.h"
 #include "stages/audio/resampler.h"
+#include "stages/audio/sound_measure.h"
 
 namespace {
 
@@ -78,6 +79,15 @@ int main(int argc, char** argv) {
       return encoded.ok() && !write_file(path(call), encoded->pieces(), {true, false});
     };
   };
+  double sink = 0;  // so that nothing is left out
+  const auto look_at = [&](const Audio& audio) {
+    return [&](std::size_t) {
+      sink += flowtts::measure(audio).rms;
+      return sink > 0;
+    };
+  };
+  measure("check 16 bits", seconds, look_at(whole));
+  measure("check floats", seconds, look_at(floats));
   measure("floats to 16 bits", seconds, [&](std::size_t) { return quantize(samples).ok(); });
   measure("write floats as wav pcm_16", seconds, write(floats, AudioFormat{}));
   measure("write 16 bits as wav pcm_16", seconds, write(whole, AudioFormat{}));

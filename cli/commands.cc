@@ -32,7 +32,8 @@ Exit status:
   0    All went well; failed records, if any, are within run.on_error.max_failed.
   1    The run came to its end, but more records failed than that allows.
   2    The pipeline file, the command line or the output folder was refused; nothing was started.
-  3    The disk, a device or a library failed. What had been written until then is safe.
+  3    The disk, a device or a library failed, or a stage hung. What had been written until then
+       is safe.
   130  Interrupted (Ctrl-C); 143: terminated. What had been begun was finished first;
        a second signal ends the program at once.
 A run that was ended, however, goes on by the same command.

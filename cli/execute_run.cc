@@ -62,8 +62,9 @@ int execute_run(const std::function<std::optional<Pipeline>(Diagnostics&)>& read
   if (report.status != RunStatus::kRefused) print_report(*pipeline, report, talk);
   const bool interrupted = report.status == RunStatus::kInterrupted;
   const int status = interrupted ? 128 + signals.first() : static_cast<int>(report.status);
-  if (lost_a_device(report)) {
-    // Everything is written and told. What libraries do with a lost device as they go could hang.
+  if (report.abandoned_threads > 0 || lost_a_device(report)) {
+    // Everything is written and told. What libraries do with a lost device as they go could hang,
+    // and so could what waits for threads that do not come back.
     std::fflush(nullptr);
     std::_Exit(status);
   }

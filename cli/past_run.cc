@@ -6,6 +6,7 @@
 #include <flowtts/json.h>
 #include <fmt/format.h>
 
+#include "core/json_value.h"
 #include "core/run/output_folder.h"
 
 namespace flowtts::cli {
@@ -15,6 +16,21 @@ std::string text_override(const std::string& name, const std::string& value) {
   json.value(value);
   return fmt::format("{}={}", name, json.text());
 }
+
+namespace {
+
+/// A configuration as it took effect has its variables put in: they would only be called unused.
+std::string without_variables(const std::string& config) {
+  JsonWriter json;
+  json.begin_object();
+  for (const auto& [key, value] : JsonValue::parse(config).members()) {
+    if (key != "vars") json.key(key).raw(value.json());
+  }
+  json.end_object();
+  return std::string(json.text());
+}
+
+}  // namespace
 
 Result<PastRun> read_past_run(const std::filesystem::path& folder) {
   auto journal = read_journal(folder / OutputFolder::kJournal);
@@ -43,7 +59,8 @@ std::optional<Pipeline> past_pipeline(const PastRun& past, std::vector<std::stri
   Pipeline::Options options;
   options.overrides.push_back(text_override("run.output", past.folder.string()));
   for (std::string& one : overrides) options.overrides.push_back(std::move(one));
-  return Pipeline::parse(session.config_json, session.file, options, diagnostics);
+  return Pipeline::parse(without_variables(session.config_json), session.file, options,
+                         diagnostics);
 }
 
 }  // namespace flowtts::cli

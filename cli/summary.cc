@@ -60,6 +60,20 @@ std::string reasons(const char* what, const Counts& counts) {
   return counts.empty() ? "" : fmt::format("  {}: {}\n", what, counts_text(counts));
 }
 
+/// "check: 14 of 572 takes rejected (2%), 12 of them made again", of stages that had any repeated.
+std::string rejections(const RunReport& report) {
+  std::string text;
+  for (const StageReport& stage : report.stages) {
+    if (stage.retakes == 0) continue;
+    const std::uint64_t rejected = stage.retakes + stage.failed;
+    const double share = static_cast<double>(rejected) / static_cast<double>(stage.received);
+    text += fmt::format("  {}: {} of {} takes rejected ({}), {} of them made again\n", stage.id,
+                        format_count(rejected), format_count(stage.received), format_share(share),
+                        format_count(stage.retakes));
+  }
+  return text;
+}
+
 std::string ledgers(const RunReport& report) {
   std::string before;
   if (report.records_done_before > 0 && !report.already_complete) {
@@ -71,7 +85,9 @@ std::string ledgers(const RunReport& report) {
          reasons("filtered records by stage", report.filtered_records) + "  " +
          ledger_line("items", report.items) + "\n" +
          reasons("filtered items by reason", report.filtered_items) +
-         reasons("failed items by error", report.failed_items);
+         reasons("failed items by error", report.failed_items) + rejections(report) +
+         reasons("takes made again by error", report.retaken_items) +
+         reasons("warnings of items", report.warned_items);
 }
 
 /// What went on with a device that a user should know of.

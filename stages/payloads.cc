@@ -118,6 +118,11 @@ void AudioFile::to_json(JsonWriter& json) const {
   json.end_object();
 }
 
+std::size_t AudioClip::bytes() const {
+  return sizeof(*this) - sizeof(file) + file.bytes() + head.capacity() +
+         (body ? sizeof(*body) + body->samples.capacity() * sizeof(std::int16_t) : 0);
+}
+
 std::size_t ManifestLine::bytes() const { return sizeof(*this) + json.capacity(); }
 
 void ManifestLine::to_json(JsonWriter& json_writer) const { json_writer.raw(json); }

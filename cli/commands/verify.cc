@@ -83,6 +83,7 @@ int verify(const Arguments& arguments) {
     complain("verify: " + past.error().message);
     return kUsageError;
   }
+  options.even_if_complete = true;
   Arguments again = arguments;
   again.folder = past->folder.string();  // the working directory may change
   const int run_status =

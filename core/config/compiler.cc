@@ -132,6 +132,7 @@ std::optional<Pipeline> PipelineCompiler::compile(yaml::NodePtr root, const std:
   if (!diagnostics_.has_errors()) {
     place_record_filters();
     place_lane_maps();
+    place_retakes();
     estimate_growth(order);
   }
   if (diagnostics_.has_errors()) return std::nullopt;

@@ -54,6 +54,10 @@ class PipelineCompiler {
   void check_types(const std::vector<std::size_t>& order);
   void place_record_filters();
   void place_lane_maps();
+  void place_retakes();
+  /// Finds the way back from a stage that may ask for another take.
+  /// \return the stages on it, the device stage last; or nothing, and then why.
+  std::optional<std::vector<std::size_t>> way_back(std::size_t from, std::string& why) const;
   void estimate_growth(const std::vector<std::size_t>& order);
 
   std::string name_of(const PipelineStage& stage) const;

@@ -240,6 +240,67 @@ void PipelineCompiler::place_lane_maps() {
   }
 }
 
+std::optional<std::vector<std::size_t>> PipelineCompiler::way_back(std::size_t from,
+                                                                   std::string& why) const {
+  std::vector<std::size_t> way;
+  for (std::size_t at = from;;) {
+    const PipelineStage& stage = pipeline_.stages_[at];
+    if (stage.from.size() != 1) {
+      why = fmt::format("'{}' follows several stages", stage.id);
+      return std::nullopt;
+    }
+    at = stage.from.front();
+    const PipelineStage& before = pipeline_.stages_[at];
+    const StageKind kind = before.type->kind;
+    if (kind == StageKind::kSource || kind == StageKind::kGather) {
+      why = fmt::format("'{}' makes its items, and is no device stage", before.id);
+    } else if (before.followers.size() > 1) {
+      why = fmt::format("what '{}' makes goes to other stages as well", before.id);
+    } else if (kind == StageKind::kExpand) {
+      why = fmt::format("'{}' makes several items of one", before.id);
+    }
+    if (!why.empty()) return std::nullopt;
+    way.push_back(at);
+    if (kind == StageKind::kDevice) return way;
+  }
+}
+
+void PipelineCompiler::place_retakes() {
+  for (std::size_t i = 0; i < pipeline_.stages_.size(); ++i) {
+    PipelineStage& stage = pipeline_.stages_[i];
+    if (!stage.type->spec.may_retake || pipeline_.settings_.retakes == 0) continue;
+    std::string why;
+    if (const auto way = way_back(i, why)) {
+      stage.retaken_at = way->back();
+      for (const std::size_t on_it : *way) pipeline_.stages_[on_it].may_come_back = true;
+      continue;
+    }
+    if (stage.type->spec.seldom_retakes) continue;
+    // Without a device stage before it all is as it should be; with one, perhaps not.
+    std::vector<std::size_t> before = stage.from;
+    bool device = false;
+    for (std::size_t k = 0; k < before.size(); ++k) {
+      const PipelineStage& one = pipeline_.stages_[before[k]];
+      device = device || one.type->kind == StageKind::kDevice;
+      for (const std::size_t from : one.from) {
+        if (!contains(before, from)) before.push_back(from);
+      }
+    }
+    if (device) {
+      diagnostics_.warning(
+          stage.where, "no-retake",
+          fmt::format("{}: what it rejects fails at once, without another take: {}; there is a way "
+                      "back where it follows a device stage with only maps and filters between, "
+                      "each the only follower of the one before",
+                      name_of(stage), why));
+    } else {
+      stage.notes.push_back(
+          "what it rejects fails at once: no device stage before it could make "
+          "another take");
+    }
+  }
+}
+
 void PipelineCompiler::estimate_growth(const std::vector<std::size_t>& order) {
   for (auto index = order.rbegin(); index != order.rend(); ++index) {
     PipelineStage& stage = pipeline_.stages_[*index];
@@ -251,8 +312,11 @@ void PipelineCompiler::estimate_growth(const std::vector<std::size_t>& order) {
         most += next.growth_after;
       } else if (next.in_lane) {  // what it takes never comes to the host
         most += growth * next.growth_after;
+      } else if (next.type->kind == StageKind::kFilter) {  // passes on what it was given
+        most += next.growth_after;
       } else {  // while a stage works, what it takes and what it makes are there at once
-        most += std::max(1.0 + growth, growth * next.growth_after);
+        const bool kept = next.type->kind == StageKind::kDevice && next.may_come_back;
+        most += std::max(1.0 + growth, (kept ? 1.0 : 0.0) + growth * next.growth_after);
       }
     }
     stage.growth_after = std::max(1.0, most);

@@ -48,6 +48,15 @@ const std::vector<ParamInfo>& run_params() {
                "When the watchdog names a stage whose oldest item is still not done.")
         .range(0.1, 86400)
         .unit("seconds")
+        .param(
+            "hang_after_s", &RunSettings::hang_after_s,
+            "When the watchdog acts. A batch that is on a lane for longer is taken back and run "
+            "again item by item, so that the item at fault fails alone, as `hung`; loading a "
+            "stage that takes longer ends the start; a run in which nothing at all has moved for "
+            "so long, for an item that a CPU stage does not give back, ends with status 3. Must "
+            "be longer than any batch and any loading may take. 0: never.")
+        .range(0, 86400)
+        .unit("seconds")
         .param("drain_s", &RunSettings::drain_s,
                "How long an interrupted run may finish what it has begun.")
         .range(0, 600)
@@ -66,6 +75,11 @@ const std::vector<ParamInfo>& on_error_params() {
   static const std::vector<ParamInfo> kParams = declare<RunSettings>([](Spec<RunSettings>& spec) {
     spec.param("retries", &RunSettings::retries,
                "How often an item is tried again after an error that may pass.")
+        .range(0, 100)
+        .unit("times")
+        .param("retakes", &RunSettings::retakes,
+               "How often a device stage makes an item anew, with other random numbers, after a "
+               "stage behind it has rejected what it made.")
         .range(0, 100)
         .unit("times")
         .param("max_failed", &RunSettings::max_failed,

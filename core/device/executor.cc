@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -15,6 +16,10 @@
 
 namespace flowtts {
 namespace {
+
+constexpr auto kTick = std::chrono::milliseconds(20);
+/// How long a loading that is no longer wanted may take to come back by itself.
+constexpr auto kGrace = std::chrono::seconds(2);
 
 std::vector<DeviceId> all_devices(const std::vector<DeviceStagePlan>& plans) {
   std::vector<DeviceId> all;
@@ -59,9 +64,11 @@ struct DeviceExecutor::Impl {
   SharedRuntime& runtime(const std::string& name);
   SharedDevice& device(SharedRuntime& runtime, DeviceId id);
   std::optional<Error> make_runtimes();
-  std::optional<Error> start_lanes();
+  std::optional<Error> start_lanes(const std::shared_ptr<const void>& self);
   void cancel();
   void join();
+  std::vector<std::string> watch(DeviceLanes::Clock::time_point at);
+  void abandon_all();
 
   const std::vector<DeviceStagePlan> plans;
   std::atomic<bool> cancelled = false;
@@ -125,7 +132,7 @@ std::optional<Error> DeviceExecutor::Impl::make_runtimes() {
   return std::nullopt;
 }
 
-std::optional<Error> DeviceExecutor::Impl::start_lanes() {
+std::optional<Error> DeviceExecutor::Impl::start_lanes(const std::shared_ptr<const void>& self) {
   std::size_t lanes = 0;
   for (const auto& stage : stages) {
     for (const auto& on : stage->devices) lanes += on->lanes();
@@ -134,13 +141,37 @@ std::optional<Error> DeviceExecutor::Impl::start_lanes() {
   std::size_t next = 0;
   for (const auto& stage : stages) {
     for (const auto& on : stage->devices) {
-      on->start(gate, next);
+      on->start(self, gate, next);
       next += on->lanes();
     }
   }
-  auto failure = gate->wait_for_all();
+  std::optional<std::chrono::steady_clock::time_point> cancelled_at;
+  while (!gate->wait_for_all(kTick)) {
+    const auto now = std::chrono::steady_clock::now();
+    if (cancelled && !cancelled_at) cancelled_at = now;
+    if (!watch(now).empty()) {
+      cancelled = true;  // those that wait for their turn to load need not
+    } else if (cancelled_at && now - *cancelled_at >= kGrace) {
+      abandon_all();
+    }
+  }
+  auto failure = gate->failure();
   gate->open(!failure);
   return failure;
+}
+
+std::vector<std::string> DeviceExecutor::Impl::watch(DeviceLanes::Clock::time_point at) {
+  std::vector<std::string> found;
+  for (const auto& stage : stages) {
+    for (const auto& on : stage->devices) on->abandon_hung(at, found);
+  }
+  return found;
+}
+
+void DeviceExecutor::Impl::abandon_all() {
+  for (const auto& stage : stages) {
+    for (const auto& on : stage->devices) on->abandon_all();
+  }
 }
 
 void DeviceExecutor::Impl::cancel() {
@@ -150,12 +181,14 @@ void DeviceExecutor::Impl::cancel() {
 
 void DeviceExecutor::Impl::join() {
   for (const auto& stage : stages) {
-    for (const auto& on : stage->devices) on->join();
+    for (const auto& on : stage->devices) {
+      while (!on->join(kTick)) watch(DeviceLanes::Clock::now());
+    }
   }
 }
 
 DeviceExecutor::DeviceExecutor(std::vector<DeviceStagePlan> stages)
-    : impl_(std::make_unique<Impl>(std::move(stages))) {}
+    : impl_(std::make_shared<Impl>(std::move(stages))) {}
 
 DeviceExecutor::~DeviceExecutor() { stop(); }
 
@@ -164,7 +197,7 @@ std::optional<Error> DeviceExecutor::start() {
   if (impl_->cancelled) return cancelled_error();
   if (impl_->started) return std::nullopt;
   auto failure = impl_->make_runtimes();
-  if (!failure) failure = impl_->start_lanes();
+  if (!failure) failure = impl_->start_lanes(impl_);
   if (failure) {
     impl_->cancel();
     impl_->join();
@@ -197,6 +230,29 @@ void DeviceExecutor::longest_first() {
 }
 
 void DeviceExecutor::cancel() { impl_->cancel(); }
+
+std::vector<std::string> DeviceExecutor::watch(std::chrono::steady_clock::time_point at) {
+  return impl_->watch(at);
+}
+
+void DeviceExecutor::abandon() {
+  impl_->cancel();
+  impl_->abandon_all();
+}
+
+int DeviceExecutor::stuck() const {
+  int stuck = 0;
+  for (const auto& stage : impl_->stages) {
+    for (const auto& on : stage->devices) stuck += on->stuck();
+  }
+  return stuck;
+}
+
+std::vector<DeviceExecutor::DeviceNow> DeviceExecutor::now(std::size_t stage) const {
+  std::vector<DeviceNow> rows;
+  for (const auto& on : impl_->stages.at(stage)->devices) rows.push_back(on->now());
+  return rows;
+}
 
 void DeviceExecutor::stop() {
   const std::lock_guard lock(impl_->lifecycle);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -45,6 +46,7 @@ struct DeviceStagePlan {
   BatchPolicy batch;
   MemoryLimit memory_limit;  ///< On each device; the same for all stages of a run.
   RecyclePolicy recycle;
+  double hang_after_s = 0;  ///< From when on a batch or a loading counts as hung; 0: never.
   std::vector<LaneStagePlan> in_lane;  ///< In the order of the flow.
 };
 
@@ -53,10 +55,10 @@ struct DeviceJob {
   AnyPayload payload;
   Item item;
   std::shared_ptr<const void> owner;  ///< Keeps alive what `item` refers to.
-  /// Called exactly once: on a lane's thread, on the one that cancels or stops, or before `submit`
-  /// returns where the job is refused. No lock is held. Must not throw (that ends the process),
-  /// block, or call `stop`; it may submit. The number says where the job ended: 0 the device stage,
-  /// n the n-th map in its lane.
+  /// Called exactly once: on a lane's thread, on the one that cancels, watches, abandons or stops,
+  /// or before `submit` returns where the job is refused. No lock is held. Must not throw (that
+  /// ends the process), block, or call `stop`; it may submit. The number says where the job ended:
+  /// 0 the device stage, n the n-th map in its lane.
   std::function<void(Result<AnyPayload>, std::size_t)> done;
 };
 
@@ -82,6 +84,7 @@ struct DeviceUse {
   MemoryRecoveries recoveries;
   std::size_t ceiling = 0;     ///< Rows × longest length that a batch may have by now; 0: any.
   std::uint64_t recycled = 0;  ///< How often the stage was loaded anew.
+  std::uint64_t hung = 0;      ///< Batches that were taken back from a lane.
   std::string numerics;        ///< What the loaded stage says of itself; see DeviceStage.
   std::string advice;
   std::string lost;  ///< Why the device was given up; empty where it was not.
@@ -118,6 +121,16 @@ struct DeviceUse {
 /// they were lost fails. Where no device is left, every job ends with a fatal Error of that code.
 /// What a lost device holds is never freed, since its library cannot be trusted any more.
 ///
+/// Hung lanes: `watch` takes back a batch that has been on a lane for longer than `hang_after_s`.
+/// The thread cannot be ended; it is abandoned, with all that its call may still look at, and
+/// whatever it brings later is dropped. A new lane takes its place. That first lets the device
+/// finish what it was given, on its own thread, since the question itself may hang: where the
+/// device does not answer within another `hang_after_s` it is lost, as it is where more than 8 of
+/// its threads hang. Where it does answer, it was the batch: its items are run again one by one, on
+/// any device, and one that hangs alone ends with the Error kHungCode. (Halving the batch would
+/// hang a thread, and wait for it, at each step: seven times for one bad item among 64, where this
+/// does so twice.)
+///
 /// Recycling: the lane that finds it due loads a new copy of the stage while the others work on
 /// with the old one, which goes with the last batch that it runs. Where that fails, the old copy
 /// stays.
@@ -150,25 +163,53 @@ class DeviceExecutor {
   /// that a batch being run again item by item is cut short. A `start` under way ends early.
   void cancel();
 
+  /// Looks for lanes that hang, and acts. To be called every now and then, by one thread.
+  /// \param at ages are taken then, by std::chrono::steady_clock.
+  /// \return what was found, each as a text for the user.
+  std::vector<std::string> watch(
+      std::chrono::steady_clock::time_point at = std::chrono::steady_clock::now());
+
+  /// As `cancel`, and what is on a lane ends as cancelled too; its threads are left behind. What is
+  /// to follow is `stop` and the end of the process.
+  void abandon();
+
   /// Cancels what is still queued (nothing, where the caller has waited for its jobs), waits for
-  /// the jobs on the lanes and ends all threads. Not from `done`.
+  /// the jobs on the lanes and ends all threads but those that were abandoned. Watches while it
+  /// waits, as `start` does. Not from `done`.
   void stop();
+
+  /// Threads that were abandoned and have not come back. They keep what they need alive and touch
+  /// nothing of the caller's but the stage's copy, in whose call they are. The process should end
+  /// without running what libraries do at exit.
+  int stuck() const;
 
   std::size_t queued(std::size_t stage) const;
   /// Age in seconds of the oldest batch on a lane, and its first item; nothing where all are idle.
   struct Running {
     double seconds = 0;
     DeviceId device;
+    int lane = 0;
     std::string record_id;
   };
   std::optional<Running> oldest_running(std::size_t stage) const;
+
+  /// How a device stands; asks the device nothing.
+  struct DeviceNow {
+    DeviceId device;
+    int lanes = 0;
+    int busy = 0;              ///< Of the lanes.
+    std::size_t prepared = 0;  ///< Items that wait for their second half.
+    int stuck = 0;             ///< Threads that hang.
+    std::string lost;          ///< Why it was given up; empty where it was not.
+  };
+  std::vector<DeviceNow> now(std::size_t stage) const;
 
   /// A row for each device of the stage.
   std::vector<DeviceUse> use(std::size_t stage) const;
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  ///< Shared with the lanes' threads.
 };
 
 }  // namespace flowtts

@@ -14,7 +14,7 @@ namespace flowtts {
 struct SharedRuntime {
   std::string name;
   std::shared_ptr<DeviceRuntime> runtime;  ///< Set before any lane exists.
-  std::mutex one_load_at_a_time;           ///< Held where the runtime wants that.
+  std::timed_mutex one_load_at_a_time;     ///< Held where the runtime wants that.
 };
 
 /// A device as all stages that run on it share it. For any thread.

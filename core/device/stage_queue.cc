@@ -45,7 +45,23 @@ bool StageQueue::push(LaneJob& job) {
   return true;
 }
 
+Batch StageQueue::take_alone(std::deque<Alone>& from, const BatchLimits& limits,
+                             BatchQueue::Time now) {
+  Alone one = std::move(from.front());
+  from.pop_front();
+  Batch batch;
+  batch.length = one.length;
+  batch.longest = limits.shapes.padded(one.length);
+  batch.rows = limits.shapes.rows(one.length) > 0 ? limits.rows(one.length) : 1;
+  batch.waited_s = std::chrono::duration<double>(now - one.arrival).count();
+  batch.jobs.push_back(std::move(one.job));
+  return batch;
+}
+
 std::optional<Batch> StageQueue::choose(const QueuePort& port, BatchQueue::Time now) {
+  std::deque<Alone>& prepared_alone = devices_[port.device].prepared_alone;
+  if (!prepared_alone.empty()) return take_alone(prepared_alone, port.second, now);
+  if (!alone_.empty()) return take_alone(alone_, port.limits, now);
   BatchQueue& prepared = devices_[port.device].prepared;
   if (port.prepares && prepared.size() >= std::max<std::size_t>(1, port.look_ahead)) {
     return prepared.take(port.second, now, true);
@@ -98,6 +114,25 @@ bool StageQueue::push_prepared(std::size_t device,
   return true;
 }
 
+bool StageQueue::push_alone(std::size_t device,
+                            std::vector<std::pair<std::size_t, LaneJob>>& jobs) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return false;
+  const auto now = Clock::now();
+  for (auto& [length, job] : jobs) {
+    if (job.prepared && !devices_[device].lost) {
+      devices_[device].prepared_alone.push_back({length, now, std::move(job)});
+    } else {
+      job.prepared.reset();
+      const std::size_t own = job.length;
+      alone_.push_back({own, now, std::move(job)});
+    }
+  }
+  jobs.clear();
+  changed_.notify_all();
+  return true;
+}
+
 void StageQueue::push_again(LaneJob job) {
   job.prepared.reset();
   const std::size_t length = job.length;
@@ -108,6 +143,12 @@ bool StageQueue::give_up(std::size_t device) {
   const std::lock_guard lock(mutex_);
   devices_[device].lost = true;
   for (LaneJob& job : devices_[device].prepared.take_all()) push_again(std::move(job));
+  for (Alone& one : devices_[device].prepared_alone) {
+    one.job.prepared.reset();
+    one.length = one.job.length;
+    alone_.push_back(std::move(one));
+  }
+  devices_[device].prepared_alone.clear();
   changed_.notify_all();
   return std::any_of(devices_.begin(), devices_.end(), [](const Device& one) { return !one.lost; });
 }
@@ -129,17 +170,30 @@ std::vector<LaneJob> StageQueue::close() {
   closed_ = true;
   changed_.notify_all();
   std::vector<LaneJob> jobs = waiting_for_first_.take_all();
+  const auto take_all = [&jobs](std::deque<Alone>& from) {
+    for (Alone& one : from) jobs.push_back(std::move(one.job));
+    from.clear();
+  };
+  take_all(alone_);
   for (Device& device : devices_) {
     for (LaneJob& job : device.prepared.take_all()) jobs.push_back(std::move(job));
+    take_all(device.prepared_alone);
   }
   return jobs;
 }
 
 std::size_t StageQueue::size() const {
   const std::lock_guard lock(mutex_);
-  std::size_t size = waiting_for_first_.size();
-  for (const Device& device : devices_) size += device.prepared.size();
+  std::size_t size = waiting_for_first_.size() + alone_.size();
+  for (const Device& device : devices_) {
+    size += device.prepared.size() + device.prepared_alone.size();
+  }
   return size;
+}
+
+std::size_t StageQueue::prepared(std::size_t device) const {
+  const std::lock_guard lock(mutex_);
+  return devices_[device].prepared.size() + devices_[device].prepared_alone.size();
 }
 
 }  // namespace flowtts

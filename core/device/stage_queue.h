@@ -2,8 +2,10 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <deque>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/device/batch_queue.h"
@@ -39,6 +41,11 @@ class StageQueue {
   /// jobs then stay the caller's. Where the device has been given up they are to be prepared anew.
   bool push_prepared(std::size_t device, std::vector<std::pair<std::size_t, LaneJob>>& jobs);
 
+  /// Jobs come back that a lane has hung with: each goes alone, before all others; one that is
+  /// prepared on its device, the others on any. Each with its length, as it is queued by. False
+  /// where the queue is closed: the jobs then stay the caller's.
+  bool push_alone(std::size_t device, std::vector<std::pair<std::size_t, LaneJob>>& jobs);
+
   /// The device takes no more: what it prepared is to be prepared anew.
   /// \return whether other devices are left.
   bool give_up(std::size_t device);
@@ -53,20 +60,30 @@ class StageQueue {
   std::vector<LaneJob> close();
 
   std::size_t size() const;
+  /// Of them, what the device has prepared.
+  std::size_t prepared(std::size_t device) const;
 
  private:
+  struct Alone {
+    std::size_t length;
+    BatchQueue::Time arrival;
+    LaneJob job;
+  };
   struct Device {
     explicit Device(BatchQueue queue) : prepared(std::move(queue)) {}
     BatchQueue prepared;
+    std::deque<Alone> prepared_alone;
     bool lost = false;
   };
 
+  static Batch take_alone(std::deque<Alone>& from, const BatchLimits& limits, BatchQueue::Time now);
   std::optional<Batch> choose(const QueuePort& port, BatchQueue::Time now);
   void push_again(LaneJob job);
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   BatchQueue waiting_for_first_;
+  std::deque<Alone> alone_;
   std::vector<Device> devices_;
   std::vector<BatchLimits> asked_;  ///< Of the devices whose lanes have asked so far.
   std::size_t waiting_ = 0;         ///< Lanes.

@@ -11,9 +11,13 @@ void StartGate::arrive(std::size_t lane, std::optional<Error> failure) {
   changed_.notify_all();
 }
 
-std::optional<Error> StartGate::wait_for_all() {
+bool StartGate::wait_for_all(std::chrono::milliseconds at_most) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return awaited_ == 0; });
+  return changed_.wait_for(lock, at_most, [&] { return awaited_ == 0; });
+}
+
+std::optional<Error> StartGate::failure() const {
+  const std::lock_guard lock(mutex_);
   if (failures_.empty()) return std::nullopt;
   return failures_.begin()->second;
 }

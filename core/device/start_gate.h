@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <map>
@@ -18,8 +19,11 @@ class StartGate {
   /// Called once for each lane, by it or for it.
   void arrive(std::size_t lane, std::optional<Error> failure);
 
-  /// Waits until every lane has arrived; the failure of the first lane that has one.
-  std::optional<Error> wait_for_all();
+  /// Waits until every lane has arrived, for so long at the most; whether they have.
+  bool wait_for_all(std::chrono::milliseconds at_most);
+
+  /// The failure of the first lane that has one.
+  std::optional<Error> failure() const;
 
   /// Lets the lanes go: to work or home.
   void open(bool work);
@@ -28,7 +32,7 @@ class StartGate {
   bool wait_open();
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t awaited_;
   std::map<std::size_t, Error> failures_;

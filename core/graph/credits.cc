@@ -20,6 +20,7 @@ std::uint64_t Credits::acquire(std::uint64_t bytes, const std::stop_token& stop,
   if (!fits(weight)) {
     std::unique_lock lock(mutex_);
     wanted_ = weight;
+    awaited_ = true;
     const auto may_go_on = [&] {
       reader_waits_ = true;  // before it looks: see the declaration
       return fits(weight);
@@ -28,6 +29,7 @@ std::uint64_t Credits::acquire(std::uint64_t bytes, const std::stop_token& stop,
       if (stop.stop_requested()) break;
     }
     reader_waits_ = false;
+    awaited_ = false;
   }
   granted = !stop.stop_requested();  // credits that come back too late are not taken
   if (!granted) return 0;

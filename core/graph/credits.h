@@ -35,6 +35,10 @@ class Credits {
     std::uint64_t most_bytes = 0;
   };
   Use use() const;
+  int max_records() const { return max_records_; }
+  std::uint64_t max_bytes() const { return max_bytes_; }
+  /// Whether the reader waits in `acquire`, as far as can be told from outside.
+  bool awaited() const { return awaited_; }
 
  private:
   bool fits(std::uint64_t weight) const;
@@ -47,6 +51,7 @@ class Credits {
   std::atomic<int> records_{0};
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<bool> reader_waits_{false};
+  std::atomic<bool> awaited_{false};      ///< For who looks; `reader_waits_` flickers.
   std::atomic<std::uint64_t> wanted_{0};  ///< By the reader that waits.
   // The reader's alone to write.
   std::atomic<int> most_records_{0};

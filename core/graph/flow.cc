@@ -1,7 +1,12 @@
 #include "core/graph/flow.h"
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <tuple>
@@ -15,6 +20,7 @@
 #include <oneapi/tbb/task_arena.h>
 
 #include "core/exceptions.h"
+#include "core/graph/hand_over.h"
 
 namespace flowtts {
 namespace {
@@ -78,6 +84,22 @@ class StageRunner {
     return true;
   }
 
+  /// How a packet gets back to the device stage that makes another take of it.
+  void send_back_by(std::function<void(PacketPtr)> send) { send_back_ = std::move(send); }
+
+  /// Whether the item is to be made anew rather than to end with this error.
+  bool wants_retake(const Error& error, const Claim& claim) const {
+    return error.retake && !error.fatal && stage_.retaken_at &&
+           claim.take() <= state_.settings().retakes;
+  }
+  /// The same, counted, unless the run is cancelled.
+  bool may_retake(const Error& error, const Claim& claim) {
+    if (state_.cancelled() || !wants_retake(error, claim)) return false;
+    stats_.retakes.fetch_add(1, std::memory_order_relaxed);
+    state_.item_retaken(error.code);
+    return true;
+  }
+
   /// map, filter, expand, sink and record filters inside the flow.
   template <class Emit>
   void process(const PacketPtr& packet, const Emit& emit) {
@@ -100,7 +122,9 @@ class StageRunner {
       stats_.filtered.fetch_add(1, std::memory_order_relaxed);
       finish(std::move(claim), Ending::kFiltered, result.filtered(), attempts);
     } else if (result.is_error()) {
-      const bool cancelled = state_.cancelled() && result.error().code == "cancelled";
+      // An item that would have had another take is as unfinished as one that has not begun.
+      const bool cancelled = state_.cancelled() && (result.error().code == "cancelled" ||
+                                                    wants_retake(result.error(), claim));
       finish(std::move(claim), cancelled ? Ending::kCancelled : Ending::kFailed, result.error(),
              attempts);
     } else {
@@ -114,34 +138,40 @@ class StageRunner {
     return true;
   }
 
-  Item item(const Packet& packet, int attempt) const {
-    return {packet.record()->key(), packet.path(), state_.settings().seed, attempt};
+  Item item(const Claim& claim, int attempt) const {
+    const Packet& packet = claim.packet();
+    return {packet.record()->key(), packet.path(), state_.settings().seed, attempt, claim.take()};
   }
 
  private:
   template <class Made, class Emit>
   void work(Claim claim, const Emit& emit) {
     int attempt = 1;
-    Result<Made> result = call<Made>(claim.packet(), attempt);
+    Result<Made> result = call<Made>(claim, attempt);
     while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
-      result = call<Made>(claim.packet(), ++attempt);
+      result = call<Made>(claim, ++attempt);
+    }
+    if (result.is_error() && may_retake(result.error(), claim)) {
+      send_back_(claim.send_back());
+      return;
     }
     settle(std::move(claim), std::move(result), attempt, emit);
   }
 
   template <class Made>
-  Result<Made> call(const Packet& packet, int attempt) {
+  Result<Made> call(const Claim& claim, int attempt) {
+    const Packet& packet = claim.packet();
     try {
       if constexpr (std::is_same_v<Made, AnyPayload>) {
         if (stage_.type->kind != StageKind::kRecordFilter) {
-          return stage_.stage->process(packet.payload(), item(packet, attempt));
+          return stage_.stage->process(packet.payload(), item(claim, attempt));
         }
         if (!stage_.stage->keep(packet.record()->key(), state_.settings().seed)) {
           return Filtered{stage_.id};
         }
         return packet.payload();
       } else {
-        return stage_.stage->expand(packet.payload(), item(packet, attempt));
+        return stage_.stage->expand(packet.payload(), item(claim, attempt));
       }
     } catch (...) {
       return error_from_exception();
@@ -159,7 +189,7 @@ class StageRunner {
       return;
     }
     if (followers > 1) state_.items_made(followers - 1);
-    emit(claim.pass_on(std::move(made), followers, stage_.growth_after));
+    emit(claim.pass_on(std::move(made), followers, stage_.growth_after, stage_.may_come_back));
   }
 
   template <class Emit>
@@ -183,7 +213,7 @@ class StageRunner {
       ending = Ending::kCancelled;  // the item itself did nothing wrong
     }
     if (ending == Ending::kFailed) stats_.failed.fetch_add(1, std::memory_order_relaxed);
-    state_.item_ended(claim.packet(), stage_.id, ending, outcome, attempts);
+    state_.item_ended(claim.packet(), stage_.id, ending, outcome, attempts, claim.take());
     claim.end(ending, stage_.id, outcome);
   }
 
@@ -191,6 +221,7 @@ class StageRunner {
   const std::size_t index_;
   RunState& state_;
   StageStats& stats_;
+  std::function<void(PacketPtr)> send_back_;  ///< Where `retaken_at` says where to.
 };
 
 /// Runs a gather: items wait in their record until it is complete.
@@ -205,7 +236,11 @@ class GatherRunner {
   void process(const PacketPtr& packet, const Emit& emit) {
     Claim claim(packet, index_);
     if (claim.packet().is_trigger()) {
-      complete(std::move(claim), emit);
+      if (stage_.type->spec.in_order) {
+        complete_in_order(std::move(claim), emit);
+      } else {
+        complete(std::move(claim), emit);
+      }
       return;
     }
     stats_.received.fetch_add(1, std::memory_order_relaxed);
@@ -214,7 +249,27 @@ class GatherRunner {
     claim.arrive(gather_);
   }
 
+  /// Once the graph is empty: of a run that was cancelled, records may wait for one that never
+  /// came.
+  void cancel_waiting() {
+    for (auto& [sequence, claim] : waiting_) {
+      claim.end(Ending::kCancelled, stage_.id, Error{"cancelled", "the run was ended"});
+    }
+    waiting_.clear();
+  }
+
  private:
+  template <class Emit>
+  void complete_in_order(Claim claim, const Emit& emit) {
+    const std::uint64_t sequence = claim.record().sequence();
+    waiting_.emplace(sequence, std::move(claim));
+    while (!waiting_.empty() && waiting_.begin()->first == next_) {
+      next_ += 1;
+      Claim first = std::move(waiting_.extract(waiting_.begin()).mapped());
+      complete(std::move(first), emit);
+    }
+  }
+
   template <class Emit>
   void complete(Claim claim, const Emit& emit) {
     if (state_.cancelled()) {
@@ -279,6 +334,9 @@ class GatherRunner {
   const std::size_t gather_;
   RunState& state_;
   StageStats& stats_;
+  // Of a gather that is in order; calls come one after another.
+  std::uint64_t next_ = 0;
+  std::map<std::uint64_t, Claim> waiting_;  ///< Complete records, by their sequence.
 };
 
 }  // namespace
@@ -293,7 +351,7 @@ struct Flow::Impl final : RecordListener {
         threads(pipeline.settings().threads > 0
                     ? pipeline.settings().threads
                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
-        parallelism(oneapi::tbb::global_control::max_allowed_parallelism,
+        parallelism(std::in_place, oneapi::tbb::global_control::max_allowed_parallelism,
                     static_cast<std::size_t>(threads)),
         arena(threads) {
     arena.execute([this] { build(); });
@@ -355,10 +413,18 @@ struct Flow::Impl final : RecordListener {
   void add_plain(std::size_t index) {
     PipelineStage& stage = stages[index];
     StageRunner& runner = runners.emplace_back(stage, index, state);
+    if (stage.retaken_at) {
+      const std::size_t device = *stage.retaken_at;  // before this one in the order of the flow
+      runner.send_back_by([this, device](PacketPtr packet) {
+        state.stats(device).add_queued(1);
+        receivers[device]->try_put(packet);
+      });
+    }
     const auto concurrency = static_cast<std::size_t>(stage.concurrency);  // 1 where serial
     connect(index, nodes.emplace_back(
                        *graph, concurrency,
                        [this, &runner](const PacketPtr& packet, StageNode::output_ports_type& out) {
+                         const BodyOrder order(*this, packet, runner.stage());
                          guard([&] {
                            runner.process(packet, [&](PacketPtr made) {
                              send(std::get<0>(out), runner.stage(), std::move(made));
@@ -380,6 +446,7 @@ struct Flow::Impl final : RecordListener {
     StageNode& node = nodes.emplace_back(
         *graph, flow::serial,
         [this, &runner, index](const PacketPtr& packet, StageNode::output_ports_type& out) {
+          const BodyOrder order(*this, packet, stages[index]);
           guard([&] {
             runner.process(packet, [&](PacketPtr made) {
               send(std::get<0>(out), stages[index], std::move(made));
@@ -401,6 +468,7 @@ struct Flow::Impl final : RecordListener {
     DeviceNode& node = device_nodes.emplace_back(
         *graph, flow::unlimited,
         [this, &runner, index](const PacketPtr& packet, DeviceNode::gateway_type& gateway) {
+          const BodyOrder order(*this, packet, runner.stage());
           runner.stats().received.fetch_add(1, std::memory_order_relaxed);
           auto claim = std::make_shared<Claim>(packet, index);
           if (runner.refuse_if_cancelled(*claim)) {
@@ -417,7 +485,7 @@ struct Flow::Impl final : RecordListener {
   /// Hands an item to the device executor; its answer comes on a lane's thread.
   void submit(StageRunner& runner, std::size_t device_stage, const PacketPtr& packet,
               std::shared_ptr<Claim> claim, DeviceNode::gateway_type& gateway, int attempt) {
-    DeviceJob job{packet->payload(), runner.item(*packet, attempt), packet, {}};
+    DeviceJob job{packet->payload(), runner.item(*claim, attempt), packet, {}};
     job.done = [this, &runner, device_stage, packet, claim = std::move(claim), &gateway, attempt](
                    Result<AnyPayload> result, std::size_t ended_at) {
       StageRunner& last = count_in_lane(runner, ended_at);
@@ -425,13 +493,21 @@ struct Flow::Impl final : RecordListener {
         submit(runner, device_stage, packet, claim, gateway, attempt + 1);
         return;
       }
+      if (result.is_error() && last.may_retake(result.error(), *claim)) {  // a map in the lane asks
+        claim->take_again();
+        runner.stats().received.fetch_add(1, std::memory_order_relaxed);
+        submit(runner, device_stage, packet, claim, gateway, 1);
+        return;
+      }
       guard([&] {
         last.settle(std::move(*claim), std::move(result), attempt, [&](PacketPtr next) {
           queued_at_followers(last.stage());
+          handed_over(next.get());
           gateway.try_put(next);
         });
       });
       runner.stats().add_queued(-1);
+      handed_over(this);
       gateway.release_wait();
     };
     executor->submit(device_stage, std::move(job));
@@ -461,6 +537,25 @@ struct Flow::Impl final : RecordListener {
     }
   }
 
+  /// What oneTBB promises of a body, for ThreadSanitizer: it comes after its packet was sent and
+  /// before the graph's wait returns, and at a serial stage after the body before it.
+  struct BodyOrder {
+    BodyOrder(const Impl& flow, const PacketPtr& packet, const PipelineStage& stage)
+        : impl(flow), serial(stage.concurrency == 1 ? &stage : nullptr) {
+      taken_over(packet.get());
+      if (serial) taken_over(serial);
+    }
+    ~BodyOrder() {
+      if (serial) handed_over(serial);
+      handed_over(&impl);
+    }
+    BodyOrder(const BodyOrder&) = delete;
+    BodyOrder& operator=(const BodyOrder&) = delete;
+
+    const Impl& impl;
+    const PipelineStage* const serial;
+  };
+
   void queued_at_followers(const PipelineStage& stage) {
     for (const std::size_t follower : stage.followers) state.stats(follower).add_queued(1);
   }
@@ -468,6 +563,7 @@ struct Flow::Impl final : RecordListener {
   template <class Port>
   void send(Port& port, const PipelineStage& from, PacketPtr packet) {
     queued_at_followers(from);
+    handed_over(packet.get());
     port.try_put(packet);
   }
 
@@ -475,6 +571,7 @@ struct Flow::Impl final : RecordListener {
 
   void gather_due(std::size_t gather, PacketPtr trigger) override {
     state.stats(gathers[gather].index).add_queued(1);
+    handed_over(trigger.get());
     gathers[gather].node->try_put(std::move(trigger));
   }
 
@@ -592,7 +689,7 @@ struct Flow::Impl final : RecordListener {
     state.items_made(1);
     state.stats(source).made.fetch_add(1, std::memory_order_relaxed);
     auto record = std::make_shared<Record>(std::move(next.key), next.offset, origin, gathers.size(),
-                                           state.credits(), *this);
+                                           state.credits(), *this, entered++);
     if (!next.payload.ok()) {
       Result<bool> outcome(true);
       Ending ending = Ending::kFailed;
@@ -612,8 +709,10 @@ struct Flow::Impl final : RecordListener {
       state.items_made(followers - 1);
     }
     queued_at_followers(stages[entry_stage]);
-    entry->try_put(std::make_shared<Packet>(std::move(record), origin, std::vector<std::uint32_t>(),
-                                            followers, bytes));
+    auto packet = std::make_shared<Packet>(std::move(record), origin, std::vector<std::uint32_t>(),
+                                           followers, bytes);
+    handed_over(packet.get());
+    entry->try_put(std::move(packet));
     return true;
   }
 
@@ -624,14 +723,46 @@ struct Flow::Impl final : RecordListener {
     return static_cast<std::uint64_t>(estimate < most ? std::max(estimate, 1.0) : most);
   }
 
-  void run() {
+  /// Neither thread is this one: a stage's call that does not come back must not hold it.
+  bool run() {
     graph->reserve_wait();
     std::thread reader([this] {
       read();
       graph->release_wait();
+      thread_ended();
     });
-    arena.execute([this] { graph->wait_for_all(); });
-    reader.join();
+    std::thread worker([this] {
+      arena.execute([this] { graph->wait_for_all(); });
+      taken_over(this);
+      thread_ended();
+    });
+    bool ended = false;
+    {
+      std::unique_lock lock(ended_mutex);
+      const auto both = [this] { return threads_ended == 2; };
+      do {
+        ended = thread_has_ended.wait_for(lock, std::chrono::milliseconds(50), both);
+      } while (!ended && !state.abandoned());
+    }
+    for (std::thread* thread : {&reader, &worker}) {
+      if (ended) {
+        thread->join();
+      } else {
+        thread->detach();
+      }
+    }
+    if (ended) {
+      for (GatherRunner& gather : gather_runners) gather.cancel_waiting();
+    } else {
+      parallelism.reset();  // it would hold for other runs of this process
+    }
+    return ended;
+  }
+
+  void thread_ended() {
+    const std::lock_guard lock(ended_mutex);
+    ++threads_ended;
+    thread_has_ended.notify_one();
   }
 
   struct GatherNode {
@@ -643,12 +774,12 @@ struct Flow::Impl final : RecordListener {
     Error error;
   };
 
-  std::vector<PipelineStage>& stages;
+  std::vector<PipelineStage> stages;  ///< A copy, which shares the stages themselves.
   RunState& state;
   DeviceExecutor* executor;
   const DoneRecords& done;
   const int threads;
-  oneapi::tbb::global_control parallelism;
+  std::optional<oneapi::tbb::global_control> parallelism;
   oneapi::tbb::task_arena arena;
   std::unique_ptr<flow::graph> graph;
   std::unique_ptr<flow::broadcast_node<PacketPtr>> entry;
@@ -664,14 +795,18 @@ struct Flow::Impl final : RecordListener {
   std::vector<std::size_t> reader_filters;
   /// The records that the source has asked about, may make and has not made yet. The reader's own.
   std::unordered_multimap<std::uint64_t, std::optional<FilterError>> asked;
+  std::uint64_t entered = 0;  ///< Records. The reader's own.
   std::size_t source = 0;
   std::size_t entry_stage = 0;  ///< The source, or the last record filter that it asks itself.
+  std::mutex ended_mutex;
+  std::condition_variable thread_has_ended;
+  int threads_ended = 0;  ///< Of the reader and the one that waits for the graph.
 };
 
 Flow::Flow(Pipeline& pipeline, RunState& state, DeviceExecutor* executor, const DoneRecords& done)
     : impl_(std::make_unique<Impl>(pipeline, state, executor, done)) {}
 Flow::~Flow() = default;
 
-void Flow::run() { impl_->run(); }
+bool Flow::run() { return impl_->run(); }
 
 }  // namespace flowtts

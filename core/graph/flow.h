@@ -10,8 +10,8 @@ namespace flowtts {
 
 /// The oneTBB flow graph of a pipeline: a node for each stage, made once, run once.
 ///
-/// Lifecycle: constructed with everything that it refers to, then `run`. Threads: `run` is called
-/// on one thread, which works along; the graph's other threads end with it.
+/// Lifecycle: constructed with everything that it refers to, then `run`. Threads: its own, which
+/// end with `run`, but for those that are in a stage's call when the run is abandoned.
 class Flow final {
  public:
   /// \param executor null where the pipeline has no device stage.
@@ -21,8 +21,11 @@ class Flow final {
   Flow(const Flow&) = delete;
   Flow& operator=(const Flow&) = delete;
 
-  /// Reads the source to its end and returns when every record has settled or was cancelled.
-  void run();
+  /// Reads the source to its end and returns when every record has settled or was cancelled: true;
+  /// or when the state says that the run is abandoned: false. Then this, the state and the executor
+  /// must be kept for ever (keep_for_ever), since threads come back to them; the stages are shared
+  /// with the pipeline.
+  bool run();
 
  private:
   struct Impl;

@@ -40,10 +40,11 @@ void RecordTally::add(Ending ending, const Result<bool>& outcome) {
 }
 
 Record::Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size_t gathers,
-               Credits& credits, RecordListener& listener)
+               Credits& credits, RecordListener& listener, std::uint64_t sequence)
     : key_(std::move(key)),
       offset_(offset),
       origin_(std::move(origin)),
+      sequence_(sequence),
       credits_(credits),
       listener_(listener),
       arrived_(gathers) {}
@@ -170,6 +171,7 @@ Claim::Claim(PacketPtr packet, std::size_t stage) : packet_(std::move(packet)) {
   const bool last = packet_->claims_ == 1 || packet_->unclaimed_.fetch_sub(1) == 1;
   if (packet_->claims_ == 1) packet_->unclaimed_.store(0, std::memory_order_relaxed);
   bytes_ = packet_->share_ + (last ? packet_->remainder_ : 0);
+  take_ = packet_->take_;
 }
 
 Claim::~Claim() {
@@ -205,19 +207,38 @@ void Claim::keep_credits(std::uint64_t needed) {
   bytes_ = needed;
 }
 
-PacketPtr Claim::pass_on(AnyPayload payload, std::uint32_t followers, double growth) {
-  keep_credits(bytes_needed(payload, growth));
+PacketPtr Claim::pass_on(AnyPayload payload, std::uint32_t followers, double growth,
+                         bool may_come_back) {
+  AnyPayload given;
+  if (may_come_back) {  // the first to pass it on is the device stage itself, or a map in its lanes
+    given = packet_->given_ ? packet_->given_ : packet_->payload_;
+  } else {
+    keep_credits(bytes_needed(payload, growth));
+  }
   if (followers == 1 && packet_->claims_ == 1 && !packet_->is_trigger()) {
     packet_->payload_ = std::move(payload);
+    packet_->given_ = std::move(given);
+    packet_->take_ = may_come_back ? take_ : 1;
     packet_->share_ = bytes_;
     packet_->unclaimed_.store(1, std::memory_order_relaxed);  // the graph's edge publishes it
     return std::move(packet_);
   }
   auto made = std::make_shared<Packet>(packet_->record(), std::move(payload), packet_->path(),
                                        followers, bytes_, branches_);
+  made->given_ = std::move(given);
+  made->take_ = may_come_back ? take_ : 1;
   record().add_living(followers - 1);
   packet_.reset();
   return made;
+}
+
+PacketPtr Claim::send_back() {
+  AnyPayload given = packet_->given_;
+  take_ += 1;
+  // The device stage is the one follower; it is given its payload as at first, without an origin.
+  PacketPtr back = pass_on(std::move(given), 1, 0, true);
+  back->given_ = AnyPayload();
+  return back;
 }
 
 std::vector<PacketPtr> Claim::divide(std::vector<AnyPayload> payloads, std::uint32_t followers,

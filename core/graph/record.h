@@ -58,8 +58,9 @@ class RecordListener {
 /// gathers.
 class Record : public std::enable_shared_from_this<Record> {
  public:
+  /// \param sequence counts the records that entered the graph, in the order of the input.
   Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size_t gathers,
-         Credits& credits, RecordListener& listener);
+         Credits& credits, RecordListener& listener, std::uint64_t sequence = 0);
   ~Record();
   Record(const Record&) = delete;
   Record& operator=(const Record&) = delete;
@@ -67,6 +68,7 @@ class Record : public std::enable_shared_from_this<Record> {
   const RecordKey& key() const { return key_; }
   std::uint64_t offset() const { return offset_; }
   const AnyPayload& origin() const { return origin_; }
+  std::uint64_t sequence() const { return sequence_; }
   Credits& credits() { return credits_; }
 
   /// `count` more packets descend from this record.
@@ -110,6 +112,7 @@ class Record : public std::enable_shared_from_this<Record> {
   const RecordKey key_;
   const std::uint64_t offset_;
   const AnyPayload origin_;
+  const std::uint64_t sequence_;
   Credits& credits_;
   RecordListener& listener_;
   std::atomic<std::int64_t> living_{1};
@@ -151,6 +154,8 @@ class Packet {
 
   const std::shared_ptr<Record> record_;
   AnyPayload payload_;
+  AnyPayload given_;  ///< To the device stage that made this, where it may be sent back there.
+  int take_ = 1;      ///< See Item::take.
   const std::vector<std::uint32_t> path_;
   const Branches branches_;
   const std::uint32_t claims_;
@@ -160,8 +165,8 @@ class Packet {
 };
 
 /// A follower's share of a packet: one of the record's living, and a part of its credits. Exactly
-/// one of `end`, `arrive`, `pass_on` and `divide` is to be called; a claim that is destroyed before
-/// ends as an internal error, so that its record still settles.
+/// one of `end`, `arrive`, `pass_on`, `send_back` and `divide` is to be called; a claim that is
+/// destroyed before ends as an internal error, so that its record still settles.
 class Claim {
  public:
   /// \param stage the number of the stage that claims.
@@ -180,7 +185,23 @@ class Claim {
   /// the payload is there, what it still can become is known better than before: credits beyond
   /// `growth` times its bytes are given back at once. Where it throws, for lack of memory, the
   /// record still settles.
-  PacketPtr pass_on(AnyPayload payload, std::uint32_t followers, double growth);
+  ///
+  /// \param may_come_back whether another take may still be asked for. The packet then keeps what
+  /// the device stage was given, and all its credits: it holds what that stage estimated for any
+  /// take, so that a longer one has room, and payload and origin together stay within
+  /// `run.memory_limit`. What is too much goes back when the last stage that may ask has passed it
+  /// on.
+  PacketPtr pass_on(AnyPayload payload, std::uint32_t followers, double growth,
+                    bool may_come_back = false);
+
+  /// The number of the take at hand.
+  int take() const { return take_; }
+  /// At the device stage, or in its lanes: the next take is made of the same packet.
+  void take_again() { take_ += 1; }
+  /// Behind the device stage: what it was given, as the next take, for the device stage alone. With
+  /// all its credits. Only of a packet that came with `may_come_back`.
+  PacketPtr send_back();
+
   /// The same for several children, at least one: each has its number at the end of its path.
   std::vector<PacketPtr> divide(std::vector<AnyPayload> payloads, std::uint32_t followers,
                                 double growth);
@@ -191,6 +212,7 @@ class Claim {
   PacketPtr packet_;
   Branches branches_;
   std::uint64_t bytes_ = 0;
+  int take_ = 1;
 };
 
 }  // namespace flowtts

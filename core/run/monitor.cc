@@ -1,12 +1,21 @@
 #include "core/run/monitor.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
+
+#include "core/run/stall_report.h"
 
 namespace flowtts {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(50);
 constexpr double kActivityEvery = 0.5;  // seconds; the driver measures as slowly
+/// What is cancelled may take so long, seconds, to come back by itself.
+constexpr double kGrace = 2;
+/// Between giving up the lanes, which ends all that waits for them, and giving up the graph.
+constexpr double kGraphGrace = 0.5;
 
 std::vector<DeviceId> devices_of(const RunState& state) {
   std::vector<DeviceId> devices;
@@ -31,6 +40,7 @@ void Monitor::finish() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
   thread_.join();
+  look_for_stop();  // a short run may have ended before the thread looked
   look_for_lost_devices();
   report_progress();
 }
@@ -40,7 +50,8 @@ void Monitor::watch() {
   while (!end.stop_requested()) {
     look_for_stop();
     look_for_stalls();
-    if (executor_ && state_.cancelled()) executor_->cancel();
+    look_for_hang();
+    look_for_end();
     if (seconds_since(last_activity_) >= kActivityEvery) {
       last_activity_ = Clock::now();
       activity_.sample();
@@ -65,28 +76,45 @@ void Monitor::report_progress() {
 }
 
 void Monitor::look_for_stop() {
-  if (!interrupted_ && options_.stop.stop_requested()) {
-    interrupted_ = true;
+  if (!interrupted_at_ && state_.interrupted()) {
     interrupted_at_ = Clock::now();
-    state_.stop_reading();
     state_.message(MessageLevel::kWarning,
                    fmt::format("interrupted: finishing what is in flight, at most {} s",
                                state_.settings().drain_s));
   }
-  if (!interrupted_ || state_.cancelled()) return;
-  if (seconds_since(interrupted_at_) >= state_.settings().drain_s) state_.cancel();
+  if (!interrupted_at_ || state_.cancelled()) return;
+  if (seconds_since(*interrupted_at_) >= state_.settings().drain_s) state_.cancel();
+}
+
+/// Sees to it that a run that has been cancelled ends, whatever its stages do.
+void Monitor::look_for_end() {
+  if (!state_.cancelled()) return;
+  if (!cancelled_at_) {
+    cancelled_at_ = Clock::now();
+    if (executor_) executor_->cancel();
+  }
+  double grace = interrupted_at_ ? kGrace : state_.settings().drain_s + kGrace;
+  if (hung_) grace = std::min(kGrace, state_.settings().hang_after_s);
+  const double seconds = seconds_since(*cancelled_at_);
+  if (seconds >= grace && executor_) executor_->abandon();
+  if (seconds >= grace + kGraphGrace && !state_.abandoned()) {
+    state_.message(MessageLevel::kWarning, "a stage does not come back; the run ends without it" +
+                                               stall_report(state_, executor_));
+    state_.abandon();
+  }
 }
 
 void Monitor::look_for_lost_devices() {
   if (!executor_) return;
   std::size_t number = 0;
-  for (const PipelineStage& stage : state_.pipeline().stages()) {
-    if (stage.type->kind != StageKind::kDevice) continue;
-    for (const DeviceUse& use : executor_->use(number++)) {
-      if (use.lost.empty() || !lost_.insert(use.device.id).second) continue;
+  const auto& stages = state_.pipeline().stages();
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    if (stages[i].type->kind != StageKind::kDevice) continue;
+    for (const auto& device : executor_->now(number++)) {
+      if (device.lost.empty() || !lost_.emplace(i, device.device).second) continue;
       state_.message(MessageLevel::kError,
                      fmt::format("stage '{}': {} is lost, its work goes to the other devices: {}",
-                                 stage.id, use.device.id.text(), use.lost));
+                                 stages[i].id, device.device.text(), device.lost));
     }
   }
 }
@@ -102,35 +130,87 @@ std::optional<StageStats::Oldest> Monitor::oldest_work(std::size_t stage) const 
   }
   const auto running = executor_->oldest_running(number);
   if (!running) return std::nullopt;
-  return StageStats::Oldest{running->seconds, running->record_id + " on " + running->device.text()};
-}
-
-std::string Monitor::edges_of(std::size_t stage) const {
-  const auto& stages = state_.pipeline().stages();
-  // Of what is counted at a stage, some may be in it and the rest waits before it.
-  std::string edges = fmt::format("items at it: {}", state_.stats(stage).queued());
-  for (const std::size_t follower : stages[stage].followers) {
-    edges += fmt::format(", at '{}': {}", stages[follower].id, state_.stats(follower).queued());
-  }
-  return edges;
+  return StageStats::Oldest{running->seconds, fmt::format("{} on {}, lane {},", running->record_id,
+                                                          running->device.text(), running->lane)};
 }
 
 void Monitor::look_for_stalls() {
   const auto& stages = state_.pipeline().stages();
+  std::string text;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const auto oldest = oldest_work(i);
-    const bool stalls = oldest && oldest->seconds >= state_.settings().stall_after_s;
-    if (!stalls) {
-      stalled_.erase(i);
+    if (!oldest || oldest->seconds < state_.settings().stall_after_s) {
+      speak_again_.erase(i);
       continue;
     }
-    if (!stalled_.insert(i).second) continue;
+    double& again = speak_again_[i];
+    if (oldest->seconds < again) continue;
+    again = 2 * oldest->seconds;
     const bool reads = stages[i].type->kind == StageKind::kSource;
-    state_.message(MessageLevel::kWarning,
-                   fmt::format("stage '{}' has been {} {} for {:.1f} s; {}", stages[i].id,
-                               reads ? "reading" : "working on record", oldest->record_id,
-                               oldest->seconds, edges_of(i)));
+    text += fmt::format("{}stage '{}' has been {} {} for {:.1f} s", text.empty() ? "" : "; ",
+                        stages[i].id, reads ? "reading" : "working on record", oldest->record_id,
+                        oldest->seconds);
   }
+  if (text.empty()) return;
+  state_.message(MessageLevel::kWarning, text + stall_report(state_, executor_));
+}
+
+/// Grows whenever anything happens in the graph.
+std::uint64_t Monitor::events() const {
+  std::uint64_t events = 0;
+  for (std::size_t i = 0; i < state_.pipeline().stages().size(); ++i) {
+    events += state_.stats(i).events();
+  }
+  return events;
+}
+
+bool Monitor::lanes_busy() const {
+  if (!executor_) return false;
+  std::size_t number = 0;
+  for (const PipelineStage& stage : state_.pipeline().stages()) {
+    if (stage.type->kind != StageKind::kDevice) continue;
+    for (const auto& device : executor_->now(number++)) {
+      if (device.busy > 0) return true;
+    }
+  }
+  return false;
+}
+
+void Monitor::look_for_hang() {
+  if (executor_) {
+    for (const std::string& found : executor_->watch()) {
+      state_.message(MessageLevel::kWarning, found);
+      moved_ = Clock::now();
+    }
+  }
+  if (const std::uint64_t now = events(); now != events_ || lanes_busy()) {
+    events_ = now;
+    moved_ = Clock::now();
+  }
+  const double limit = state_.settings().hang_after_s;
+  if (limit <= 0 || hung_ || state_.cancelled() || seconds_since(moved_) < limit) return;
+  const auto& stages = state_.pipeline().stages();
+  std::size_t at = stages.size();
+  std::optional<StageStats::Oldest> oldest;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    auto work = state_.stats(i).oldest();
+    if (!work) continue;
+    if (stages[i].type->kind == StageKind::kSource) return;  // more may come
+    if (oldest && work->seconds <= oldest->seconds) continue;
+    at = i;
+    oldest = std::move(work);
+  }
+  if (!oldest || oldest->seconds < limit) return;
+  hung_ = true;
+  state_.message(MessageLevel::kWarning,
+                 fmt::format("nothing has moved for {:.1f} s", seconds_since(moved_)) +
+                     stall_report(state_, executor_));
+  state_.fail(Error{std::string(kHungCode),
+                    fmt::format("stage '{}' has been working on record {} for {:.1f} s, and "
+                                "everything else waits for it: the run ends without it "
+                                "(run.hang_after_s)",
+                                stages[at].id, oldest->record_id, oldest->seconds),
+                    false, true});
 }
 
 }  // namespace flowtts

@@ -51,6 +51,7 @@ void write_device(JsonWriter& json, const DeviceReport& device) {
       .field("ceiling", device.ceiling)
       .end_object();
   json.field("recycled", device.recycled);
+  if (device.hung > 0) json.field("hung", device.hung);
   if (!device.numerics.empty()) json.field("numerics", device.numerics);
   if (!device.lost.empty()) json.field("lost", device.lost);
   json.end_object();
@@ -65,6 +66,7 @@ void write_stage(JsonWriter& json, const StageReport& stage) {
       .field("filtered", stage.filtered)
       .field("failed", stage.failed)
       .field("retried", stage.retried)
+      .field("retakes", stage.retakes)
       .field("busy_seconds", stage.busy_seconds)
       .field("queued_most", stage.queued_most);
   if (!stage.devices.empty()) {
@@ -111,8 +113,11 @@ std::string report_json(const Pipeline& pipeline, const RunReport& report) {
   write_counts(json, "filtered_records", report.filtered_records);
   write_counts(json, "filtered_items", report.filtered_items);
   write_counts(json, "failed_items", report.failed_items);
+  write_counts(json, "retaken_items", report.retaken_items);
+  write_counts(json, "warned_items", report.warned_items);
   json.field("most_records_in_flight", report.most_records_in_flight)
       .field("most_bytes_in_flight", report.most_bytes_in_flight);
+  if (report.abandoned_threads > 0) json.field("abandoned_threads", report.abandoned_threads);
   json.key("stages").begin_array();
   for (const StageReport& stage : report.stages) write_stage(json, stage);
   json.end_array();

@@ -2,27 +2,31 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "core/device/executor.h"
 #include "core/exceptions.h"
 #include "core/graph/flow.h"
+#include "core/keep_for_ever.h"
 #include "core/run/committer.h"
 #include "core/run/monitor.h"
-#include "core/run/output_folder.h"
-#include "core/run/run_identity.h"
 #include "core/run/run_state.h"
+#include "core/run/session.h"
 
 namespace flowtts {
 namespace {
 
 /// Of the Error by which a look at all records ends when the run is interrupted.
 constexpr std::string_view kInterruptedCode = "interrupted";
+
+Error interrupted() {
+  return Error{std::string(kInterruptedCode), "interrupted before the first record"};
+}
 
 std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
   std::vector<DeviceStagePlan> plans;
@@ -31,7 +35,7 @@ std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
     DeviceStagePlan plan;
     plan.id = stage.id;
     plan.prototype = stage.stage.get();
-    plan.runtime = stage.runtime;
+    plan.runtime = stage.type->spec.runtime;
     plan.devices = stage.devices;
     plan.lanes = stage.lanes;
     plan.batch.max_items = static_cast<std::size_t>(stage.batch.max_items);
@@ -39,6 +43,7 @@ std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
     plan.batch.max_length = static_cast<std::size_t>(stage.batch.max_length);
     plan.batch.look_ahead = static_cast<std::size_t>(stage.batch.look_ahead);
     plan.memory_limit = pipeline.settings().memory_limit_on_devices();
+    plan.hang_after_s = pipeline.settings().hang_after_s;
     plan.recycle = {static_cast<std::uint64_t>(stage.recycle.after_batches),
                     stage.recycle.when_reserved_over.bytes};
     for (const PipelineStage* at = &stage; at->followers.size() == 1;) {
@@ -67,6 +72,13 @@ class OpenStages {
       open_.push_back(&stage);
     }
     return std::nullopt;
+  }
+
+  /// Leaves open those that a thread is in: an abandoned run's.
+  void leave_open(const RunState& state) {
+    std::erase_if(open_, [&](const PipelineStage* stage) {
+      return state.stats(static_cast<std::size_t>(stage - pipeline_.stages().data())).working() > 0;
+    });
   }
 
   /// Returns the first error; closes all the same.
@@ -164,10 +176,6 @@ class FilterPreparation {
     return source_->open(context_);
   }
 
-  static Error interrupted() {
-    return Error{std::string(kInterruptedCode), "interrupted before the first record"};
-  }
-
   Pipeline& pipeline_;
   const RunContext& context_;
   const std::stop_token& stop_;
@@ -205,6 +213,7 @@ void add_device_reports(const Pipeline& pipeline, const DeviceExecutor& executor
       device.recoveries = use.recoveries;
       device.ceiling = use.ceiling;
       device.recycled = use.recycled;
+      device.hung = use.hung;
       device.numerics = use.numerics;
       device.lost = use.lost;
       report.stages[i].busy_seconds += busy;
@@ -242,13 +251,14 @@ RunStatus status_of(const RunReport& report, const RunSettings& settings, bool i
 }
 
 /// Of a run that did not get to its first record.
-RunReport not_begun(RunState& state, const Error& error) {
+RunReport not_begun(RunState& state, const Error& error, const DeviceExecutor* executor = nullptr) {
   const bool interrupted = error.code == kInterruptedCode;
   if (!interrupted) state.fail(error);
   RunReport report = state.report();
   report.status = RunStatus::kEnvironment;
   if (interrupted) report.status = RunStatus::kInterrupted;
   if (error.code == kRunChangedCode) report.status = RunStatus::kRefused;
+  if (executor) report.abandoned_threads = executor->stuck();
   return report;
 }
 
@@ -267,218 +277,122 @@ std::optional<Error> unbalanced(const RunReport& report) {
                   text(report.records), text(report.items))};
 }
 
-/// What earlier sessions did, as stages see it while they are opened.
-class EarlierSessionsOf final : public EarlierSessions {
- public:
-  EarlierSessionsOf(DoneRecords& done, RunState& state) : done_(done), state_(state) {}
+/// Starts the executor, unless the user wants an end.
+std::optional<Error> start(DeviceExecutor& executor, const std::stop_token& stop) {
+  const std::stop_callback on_stop(stop, [&executor] { executor.cancel(); });
+  auto failed = executor.start();
+  return stop.stop_requested() ? interrupted() : failed;
+}
 
-  bool is_done(std::uint64_t index) const override { return done_.find(index) != nullptr; }
-  std::vector<std::uint64_t> done() const override {
-    std::vector<std::uint64_t> indexes;
-    indexes.reserve(done_.size());
-    for (const auto& [index, record] : done_) indexes.push_back(index);
-    return indexes;
+int threads_in_stages(const RunState& state) {
+  int threads = 0;
+  for (std::size_t i = 0; i < state.pipeline().stages().size(); ++i) {
+    threads += state.stats(i).working();
   }
-  void redo(std::uint64_t index, const std::string& why) override {
-    if (!is_done(index)) return;
-    done_.remove(index);
-    note(fmt::format("record {} is done again: {}", index, why));
-  }
-  void note(const std::string& text) override { state_.message(MessageLevel::kWarning, text); }
+  return threads;
+}
 
- private:
-  DoneRecords& done_;
-  RunState& state_;
+/// Makes settled records done while the graph runs; null where nothing is kept.
+std::unique_ptr<Committer> make_committer(Pipeline& pipeline, RunState& state, RunPlace& place) {
+  if (!place.folder) return nullptr;
+  std::vector<const PipelineStage*> stages;
+  for (const PipelineStage& stage : pipeline.stages()) stages.push_back(&stage);
+  auto committer =
+      std::make_unique<Committer>(*place.folder, std::move(stages),
+                                  std::chrono::duration<double>(pipeline.settings().commit_every_s),
+                                  [&state](const Error& error) { state.fail(error); });
+  state.set_committer(committer.get());
+  return committer;
+}
+
+/// What threads come back to that did not end with their run; destroyed from its end.
+struct Abandoned {
+  std::shared_ptr<RunPlace> place;
+  std::shared_ptr<RunState> state;
+  std::unique_ptr<Committer> committer;
+  std::unique_ptr<DeviceExecutor> executor;
+  std::unique_ptr<Flow> flow;
 };
-
-/// A run's output folder, and what earlier sessions have left in it.
-struct Place {
-  std::shared_ptr<OutputFolder> folder;  ///< Null in a run without one.
-  JournalContents contents;
-  RunIdentity identity;
-
-  bool goes_on() const { return contents.session.has_value(); }
-  std::uint64_t session() const { return goes_on() ? contents.session->number + 1 : 1; }
-};
-
-/// Opens the folder and says whether this run may begin or go on there. Changes nothing that is
-/// done.
-std::optional<Error> take_place(const Pipeline& pipeline, const RunOptions& options, Place& place) {
-  const std::filesystem::path& output = pipeline.settings().output;
-  if (output.empty()) return std::nullopt;
-  auto folder = OutputFolder::open(output, place.contents);
-  if (!folder.ok()) return folder.error();
-  place.folder = *folder;
-  place.identity = RunIdentity::of(pipeline);
-  if (!place.goes_on()) return std::nullopt;
-  const auto& accepted = options.accept_changes;
-  const auto accepts = [&](const char* group) {
-    return std::find(accepted.begin(), accepted.end(), group) != accepted.end();
-  };
-  if (accepts("input") || accepts("all")) place.contents.done.let_changed_be_new();
-  return refuse_changes(place.contents.session->identity.changes_to(place.identity), accepted,
-                        output);
-}
-
-/// What the user wants done again is not done any more, for good. A run about one record makes it
-/// anew whatever its folder holds.
-std::optional<Error> redo(const RunOptions& options, Place& place) {
-  if (!options.only_record.empty()) {
-    place.contents.done = {};
-    place.contents.end.reset();
-    return std::nullopt;
-  }
-  std::vector<std::uint64_t> again;
-  for (const auto& [index, record] : place.contents.done) {
-    const bool wanted =
-        std::find(options.redo.begin(), options.redo.end(), index) != options.redo.end();
-    if (wanted || (options.redo_failed && record.status == Ending::kFailed)) again.push_back(index);
-  }
-  if (again.empty()) return std::nullopt;
-  for (const std::uint64_t index : again) place.contents.done.remove(index);
-  place.contents.end.reset();
-  return place.folder->journal().append_redo(again);
-}
-
-/// The report of a run of which everything is done already.
-RunReport already_complete(RunState& state, const JournalContents& contents,
-                           const RunSettings& settings) {
-  for (const auto& [index, record] : contents.done) state.record_done_before(record);
-  RunReport report = state.report();
-  report.already_complete = true;
-  report.records.read = contents.end->read;
-  for (const auto& [stage, count] : contents.end->filtered_records) {
-    report.filtered_records[stage] = count;
-    report.records.filtered += count;
-  }
-  report.status = status_of(report, settings, false);
-  return report;
-}
-
-/// The first lines of a session: what is going on, and what was found.
-void tell_what_was_found(RunState& state, const Place& place) {
-  for (const std::string& damage : place.contents.damage) {
-    state.message(MessageLevel::kWarning, damage);
-  }
-  if (!place.goes_on()) return;
-  state.message(
-      MessageLevel::kInfo,
-      fmt::format("goes on in {}, where {} records are done (session {})",
-                  place.folder->path().string(), place.contents.done.size(), place.session()));
-}
-
-JournalSession session_of(const Pipeline& pipeline, const Place& place) {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::error_code unknown;
-  JournalSession session;
-  session.number = place.session();
-  session.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
-  session.directory = std::filesystem::current_path(unknown).string();
-  session.file = pipeline.file();
-  session.config_json = pipeline.config_json();
-  session.identity = place.identity;
-  return session;
-}
-
-/// Says in the journal which run this is, once all is known that its results depend on.
-std::optional<Error> begin_session(const Pipeline& pipeline, const RunOptions& options,
-                                   const DeviceExecutor* executor, Place& place) {
-  if (!place.folder) return std::nullopt;
-  if (executor) place.identity.add_numerics(pipeline, *executor);
-  if (place.goes_on()) {
-    const auto changes = place.contents.session->identity.changes_to(place.identity);
-    if (auto refused = refuse_changes(changes, options.accept_changes, place.folder->path())) {
-      return refused;
-    }
-  }
-  return place.folder->journal().append(session_of(pipeline, place));
-}
-
-/// Runs the graph, and makes durable what comes out of it.
-void flow_through(Pipeline& pipeline, RunState& state, DeviceExecutor* executor, Place& place) {
-  std::optional<Committer> committer;
-  if (place.folder) {
-    std::vector<const PipelineStage*> stages;
-    for (const PipelineStage& stage : pipeline.stages()) stages.push_back(&stage);
-    committer.emplace(*place.folder, std::move(stages),
-                      std::chrono::duration<double>(pipeline.settings().commit_every_s),
-                      [&state](const Error& error) { state.fail(error); });
-    state.set_committer(&*committer);
-  }
-  {
-    Flow flow(pipeline, state, executor, place.contents.done);
-    flow.run();
-  }
-  if (executor) executor->stop();
-  if (committer) committer->finish();
-  state.set_committer(nullptr);
-}
 
 /// Everything between an open output folder and its final run.json.
-RunReport run_in(Pipeline& pipeline, const RunOptions& options, Place& place) {
-  OutputFolder* const folder = place.folder.get();
-  RunState state(pipeline, options, folder);
+RunReport run_in(Pipeline& pipeline, const RunOptions& options,
+                 const std::shared_ptr<RunPlace>& place) {
+  OutputFolder* const folder = place->folder.get();
+  const auto shared_state = std::make_shared<RunState>(pipeline, options, folder);
+  RunState& state = *shared_state;
   state.message(MessageLevel::kInfo,
                 fmt::format("run of {} ({}) begins", pipeline.name(), pipeline.file()));
-  tell_what_was_found(state, place);
+  tell_what_was_found(state, *place);
   if (folder) {
-    if (auto error = redo(options, place)) return not_begun(state, *error);
-    if (place.contents.complete()) {
-      return already_complete(state, place.contents, pipeline.settings());
+    if (auto error = redo_what_is_wanted(options, *place)) return not_begun(state, *error);
+    if (place->contents.complete() && !options.even_if_complete) {
+      RunReport report = report_of_complete(state, place->contents);
+      report.status = status_of(report, pipeline.settings(), false);
+      return report;
     }
-    if (auto error = folder->open_failures(place.contents.done)) return not_begun(state, *error);
+    if (auto error = folder->open_failures(place->contents.done)) return not_begun(state, *error);
   }
-  EarlierSessionsOf earlier(place.contents.done, state);
-  OpenStages stages(pipeline, {folder ? folder->path() : std::filesystem::path(),
-                               pipeline.settings().seed, folder ? &earlier : nullptr});
+  OpeningStages earlier(place->contents.done, state);
+  RunContext context;
+  context.output = place->path();
+  context.seed = pipeline.settings().seed;
+  context.earlier = folder ? &earlier : nullptr;
+  context.doubt = [&state](const std::string& code, const std::string& message,
+                           std::uint64_t items) { state.items_warned(code, message, items); };
+  context.stop = state.reading();
+  OpenStages stages(pipeline, context);
   std::optional<Error> error = stages.open();
   if (!error) error = FilterPreparation(pipeline, stages.context(), options.stop).prepare();
+  if (state.interrupted()) error = interrupted();  // a source that was interrupted may say anything
   if (error) return not_begun(state, *error);
 
   std::vector<DeviceStagePlan> plans = device_plans(pipeline);
   std::unique_ptr<DeviceExecutor> executor;
   if (!plans.empty()) {
     executor = std::make_unique<DeviceExecutor>(std::move(plans));
-    if (auto failed = executor->start()) return not_begun(state, *failed);
+    if (auto failed = start(*executor, options.stop))
+      return not_begun(state, *failed, executor.get());
     tell_what_is_loaded(pipeline, *executor, state);
   }
-  if (auto refused = begin_session(pipeline, options, executor.get(), place)) {
-    return not_begun(state, *refused);
+  if (auto refused = begin_session(pipeline, options, executor.get(), *place)) {
+    return not_begun(state, *refused, executor.get());
   }
   const double start_seconds = state.seconds();
   Monitor monitor(state, executor.get(), options);
-  flow_through(pipeline, state, executor.get(), place);
+  std::unique_ptr<Committer> committer = make_committer(pipeline, state, *place);
+  auto flow = std::make_unique<Flow>(pipeline, state, executor.get(), place->contents.done);
+  const bool ended = flow->run();
+  if (ended) flow.reset();
+  if (executor) executor->stop();
+  if (committer) committer->finish();
   monitor.finish();
+  if (!ended) stages.leave_open(state);
   if (auto failed = stages.close()) state.fail(*failed);
 
   RunReport report = state.report();
   report.start_seconds = start_seconds;
-  report.session = place.session();
+  report.session = place->session();
   if (auto fault = unbalanced(report); fault && !report.error) {
     state.fail(*fault);
     report.error = fault;
   }
   if (executor) add_device_reports(pipeline, *executor, monitor, report);
-  report.status = status_of(report, pipeline.settings(), monitor.interrupted());
+  report.status = status_of(report, pipeline.settings(), state.interrupted());
+  if (executor) report.abandoned_threads = executor->stuck();
+  if (!ended) {
+    report.abandoned_threads += std::max(1, threads_in_stages(state));
+    state.let_go();
+    keep_for_ever(
+        Abandoned{place, shared_state, std::move(committer), std::move(executor), std::move(flow)});
+  }
   return report;
-}
-
-/// Writes the final run.json, and then into the journal that all is done: a run that was cut off
-/// before it has its run.json is not complete.
-std::optional<Error> end_session(OutputFolder& folder, const Pipeline& pipeline,
-                                 const RunReport& report) {
-  if (auto error = folder.write_run_json(report_json(pipeline, report))) return error;
-  const bool settled =
-      report.status == RunStatus::kSucceeded || report.status == RunStatus::kOverPolicy;
-  if (!settled) return std::nullopt;
-  return folder.journal().append(JournalEnd{report.records.read, report.filtered_records});
 }
 
 }  // namespace
 
 RunReport run(Pipeline& pipeline, const RunOptions& options) {
-  Place place;
-  if (const auto error = take_place(pipeline, options, place)) {
+  const auto place = std::make_shared<RunPlace>();
+  if (const auto error = take_place(pipeline, options, *place)) {
     RunReport report;
     report.error = *error;
     report.status = error->fatal ? RunStatus::kEnvironment : RunStatus::kRefused;
@@ -487,8 +401,8 @@ RunReport run(Pipeline& pipeline, const RunOptions& options) {
   RunReport report = run_in(pipeline, options, place);
   // What the session that did the work has written there says more than one that did nothing.
   const bool did_nothing = report.already_complete || report.status == RunStatus::kRefused;
-  if (place.folder && !did_nothing) {
-    if (auto error = end_session(*place.folder, pipeline, report)) {
+  if (place->folder && !did_nothing) {
+    if (auto error = end_session(*place->folder, pipeline, report)) {
       report.status = RunStatus::kEnvironment;
       report.error = *error;
     }

@@ -21,11 +21,13 @@ std::string payload_json(const AnyPayload& payload) {
 
 RunState::RunState(const Pipeline& pipeline, const RunOptions& options, OutputFolder* folder)
     : pipeline_(pipeline),
+      settings_(pipeline.settings()),
       observer_(options.observer),
       only_record_(options.only_record),
       traces_(options.trace),
       folder_(folder),
-      credits_(pipeline.settings().max_in_flight, pipeline.settings().memory_limit.bytes) {
+      credits_(pipeline.settings().max_in_flight, pipeline.settings().memory_limit.bytes),
+      on_stop_(options.stop, Interrupt{this}) {
   for (const PipelineStage& stage : pipeline.stages()) {
     stats_.emplace_back(std::max(1, stage.concurrency));
   }
@@ -48,24 +50,27 @@ std::optional<Error> RunState::fatal() const {
 }
 
 void RunState::trace(const std::string& stage, const Packet& packet, int attempt,
-                     const std::string& what) const {
+                     const std::string& what) {
   std::string item = packet.record()->key().id;
   for (const std::uint32_t step : packet.path()) item += '.' + std::to_string(step);
   if (attempt > 1) item += " (attempt " + std::to_string(attempt) + ")";
   message(MessageLevel::kInfo, stage + ": " + item + ": " + what);
 }
 
-void RunState::message(MessageLevel level, const std::string& text) const {
-  if (folder_) folder_->log(text);
-  if (!observer_) return;
+void RunState::let_go() {
   const std::lock_guard lock(observer_mutex_);
-  observer_->message(level, text);
+  observer_ = nullptr;
+}
+
+void RunState::message(MessageLevel level, const std::string& text) {
+  if (folder_) folder_->log(text);
+  const std::lock_guard lock(observer_mutex_);
+  if (observer_) observer_->message(level, text);
 }
 
 void RunState::progress(const RunProgress& progress) {
-  if (!observer_) return;
   const std::lock_guard lock(observer_mutex_);
-  observer_->progress(progress);
+  if (observer_) observer_->progress(progress);
 }
 
 void RunState::add_media(Record& record, double seconds) {
@@ -113,10 +118,33 @@ void RunState::count_item(Record& record, Ending ending, const Result<bool>& out
 }
 
 void RunState::item_ended(const Packet& packet, const std::string& stage, Ending ending,
-                          const Result<bool>& outcome, int attempts) {
+                          const Result<bool>& outcome, int attempts, int takes) {
   count_item(*packet.record(), ending, outcome);
   if (ending != Ending::kFailed) return;
-  dead_letter(*packet.record(), packet.path(), packet.payload(), stage, outcome.error(), attempts);
+  dead_letter(*packet.record(), packet.path(), packet.payload(), stage, outcome.error(), attempts,
+              takes);
+}
+
+void RunState::item_retaken(const std::string& code) {
+  const std::lock_guard lock(mutex_);
+  retaken_items_[code] += 1;
+}
+
+void RunState::items_warned(const std::string& code, const std::string& message,
+                            std::uint64_t items) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [place, added] = warned_items_.try_emplace(code, 0);
+    place->second += items;
+    first = added;
+  }
+  const std::string text = code + ": " + message;
+  if (first) {
+    this->message(MessageLevel::kWarning, text + " (further ones are counted, and in the log)");
+  } else if (folder_) {
+    folder_->log(text);
+  }
 }
 
 void RunState::record_not_made(Record& record, const std::string& stage, Ending ending,
@@ -132,17 +160,17 @@ void RunState::gather_failed(const Packet& trigger, const std::string& stage, co
 
 void RunState::dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
                            const AnyPayload& payload, const std::string& stage, const Error& error,
-                           int attempts) {
-  if (!folder_) return;
+                           int attempts, int takes) {
+  if (!folder_ || abandoned()) return;
   JsonWriter json;
   json.begin_object()
       .field("index", record.key().index)
       .field("id", record.key().id)
       .field("offset", record.offset())
       .field("stage", stage)
-      .field("attempts", attempts)
-      .field("error", error.code)
-      .field("message", error.message);
+      .field("attempts", attempts);
+  if (takes > 1) json.field("takes", takes);
+  json.field("error", error.code).field("message", error.message);
   json.key("path").begin_array();
   for (const std::uint32_t step : path) json.value(step);
   json.end_array();
@@ -169,6 +197,7 @@ std::vector<StageReport> RunState::stage_reports() const {
     report.filtered = stats_[i].filtered.load();
     report.failed = stats_[i].failed.load();
     report.retried = stats_[i].retried.load();
+    report.retakes = stats_[i].retakes.load();
     report.busy_seconds = stats_[i].busy_seconds();
     report.queued = static_cast<std::uint64_t>(std::max<std::int64_t>(0, stats_[i].queued()));
     report.queued_most = static_cast<std::uint64_t>(stats_[i].queued_most());
@@ -191,6 +220,8 @@ RunReport RunState::report() const {
     const std::lock_guard lock(mutex_);
     report.filtered_items = filtered_items_;
     report.failed_items = failed_items_;
+    report.retaken_items = retaken_items_;
+    report.warned_items = warned_items_;
     report.media_seconds = media_seconds_;
     report.error = fatal_;
   }
@@ -200,6 +231,14 @@ RunReport RunState::report() const {
   report.records.read = records_read_.load();
   report.records_done_before = records_done_before_.load();
   report.items.read = static_cast<std::uint64_t>(items_made_.load());
+  if (abandoned()) {
+    const auto leave = [](Ledger& ledger) {
+      const std::uint64_t ended = ledger.written + ledger.filtered + ledger.failed;
+      ledger.unfinished = ledger.read > ended ? ledger.read - ended : 0;
+    };
+    leave(report.records);
+    leave(report.items);
+  }
   report.seconds = seconds();
   const Credits::Use use = credits_.use();
   report.most_bytes_in_flight = use.most_bytes;

@@ -46,19 +46,29 @@ class EndingCounts {
 };
 
 /// What all threads of a run share: counters, the ways to end it, the observer. Thread-safe.
+///
+/// Where a stage's call does not come back, this outlives the run: see `abandon`.
 class RunState final {
  public:
   RunState(const Pipeline& pipeline, const RunOptions& options, OutputFolder* folder);
 
   const Pipeline& pipeline() const { return pipeline_; }
-  const RunSettings& settings() const { return pipeline_.settings(); }
+  const RunSettings& settings() const { return settings_; }
   Credits& credits() { return credits_; }
+  const Credits& credits() const { return credits_; }
   StageStats& stats(std::size_t stage) { return stats_[stage]; }
   const StageStats& stats(std::size_t stage) const { return stats_[stage]; }
 
   /// No more reading; what has been read is finished.
   void stop_reading() { reading_.request_stop(); }
   std::stop_token reading() const { return reading_.get_token(); }
+
+  /// The user wants an end: stops reading. Heard at once, whoever looks first.
+  void interrupt() {
+    interrupted_.store(true);
+    stop_reading();
+  }
+  bool interrupted() const { return interrupted_.load(); }
 
   /// Nothing new is begun; what waits ends as cancelled.
   void cancel() { cancelled_.store(true); }
@@ -74,11 +84,17 @@ class RunState final {
            std::to_string(key.index) == only_record_;
   }
   /// Tells, where that is wanted, what a stage made of an item.
-  void trace(const std::string& stage, const Packet& packet, int attempt,
-             const std::string& what) const;
+  void trace(const std::string& stage, const Packet& packet, int attempt, const std::string& what);
   bool traces() const { return traces_; }
 
-  void message(MessageLevel level, const std::string& text) const;
+  /// The run is over for those who wait for it, though threads are still in stages' calls. Whatever
+  /// they bring later is not told, written or counted.
+  void abandon() { abandoned_.store(true); }
+  bool abandoned() const { return abandoned_.load(); }
+  /// From now on neither observer nor output folder is used.
+  void let_go();
+
+  void message(MessageLevel level, const std::string& text);
   void progress(const RunProgress& progress);
 
   /// Where settled records go to become done; null where nothing is kept. Before the first record.
@@ -94,8 +110,12 @@ class RunState final {
 
   /// Counts the end of an item; a failed one is written to the dead-letter file.
   void item_ended(const Packet& packet, const std::string& stage, Ending ending,
-                  const Result<bool>& outcome, int attempts);
-  /// The same where there is no packet: the record's own payload could not be made.
+                  const Result<bool>& outcome, int attempts, int takes = 1);
+  /// An item goes back for another take: it has not ended.
+  void item_retaken(const std::string& code);
+  /// What a stage has to say of an item that goes on; the first of each code is a message.
+  void items_warned(const std::string& code, const std::string& message, std::uint64_t items);
+  /// An end where there is no packet: the record's own payload could not be made.
   void record_not_made(Record& record, const std::string& stage, Ending ending,
                        const Result<bool>& outcome);
   /// A gather that failed: the record fails, the items have been counted.
@@ -103,7 +123,8 @@ class RunState final {
                      int attempts);
 
   RunProgress snapshot(double input_share) const;
-  /// The counters as they stand, with everything but status, error and times.
+  /// The counters as they stand, with everything but status, error and times. What an abandoned run
+  /// did not get to the end of is unfinished.
   RunReport report() const;
   double seconds() const { return seconds_since(start_); }
 
@@ -111,11 +132,12 @@ class RunState final {
   void count_item(Record& record, Ending ending, const Result<bool>& outcome);
   void dead_letter(const Record& record, const std::vector<std::uint32_t>& path,
                    const AnyPayload& payload, const std::string& stage, const Error& error,
-                   int attempts);
+                   int attempts, int takes = 1);
   std::vector<StageReport> stage_reports() const;
 
   const Pipeline& pipeline_;
-  RunObserver* const observer_;
+  const RunSettings settings_;  ///< A copy: what comes late asks for it.
+  RunObserver* observer_;       ///< Guarded by `observer_mutex_`.
   const std::string only_record_;
   const bool traces_;
   OutputFolder* const folder_;  ///< Null in a run without an output folder.
@@ -126,6 +148,8 @@ class RunState final {
 
   std::stop_source reading_;
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> interrupted_{false};
+  std::atomic<bool> abandoned_{false};
 
   std::atomic<std::uint64_t> records_read_{0};
   std::atomic<std::uint64_t> records_done_before_{0};
@@ -137,9 +161,17 @@ class RunState final {
   std::optional<Error> fatal_;
   std::map<std::string, std::uint64_t> filtered_items_;
   std::map<std::string, std::uint64_t> failed_items_;
+  std::map<std::string, std::uint64_t> retaken_items_;
+  std::map<std::string, std::uint64_t> warned_items_;
   double media_seconds_ = 0;
 
-  mutable std::mutex observer_mutex_;
+  std::mutex observer_mutex_;
+
+  struct Interrupt {
+    RunState* state;
+    void operator()() const { state->interrupt(); }
+  };
+  std::stop_callback<Interrupt> on_stop_;  ///< Last: it may be called at once.
 };
 
 }  // namespace flowtts

@@ -75,6 +75,16 @@ class StageStats {
   }
   std::int64_t queued() const { return queued_.load(); }
   std::int64_t queued_most() const { return queued_most_.load(); }
+  /// How many threads are at work here.
+  int working() const {
+    int working = 0;
+    for (std::size_t i = 0; i < desk_count_; ++i) working += desks_[i].taken() ? 1 : 0;
+    return working;
+  }
+  /// How many can be at once.
+  int threads() const { return static_cast<int>(desk_count_); }
+  /// Grows whenever anything happens here.
+  std::uint64_t events() const { return received + made + filtered + failed + retried; }
 
   double busy_seconds() const {
     Clock::duration busy{0};
@@ -102,6 +112,7 @@ class StageStats {
   std::atomic<std::uint64_t> filtered{0};
   std::atomic<std::uint64_t> failed{0};
   std::atomic<std::uint64_t> retried{0};
+  std::atomic<std::uint64_t> retakes{0};
 
  private:
   enum DeskState : int { kFree, kActive, kHeld };
@@ -119,6 +130,7 @@ class StageStats {
       return state.load(std::memory_order_relaxed) == from &&
              state.compare_exchange_strong(expected, kHeld, std::memory_order_acquire);
     }
+    bool taken() const { return state.load(std::memory_order_relaxed) != kFree; }
     void leave_as(DeskState to) { state.store(to, std::memory_order_release); }
     void add_busy(Clock::time_point now) {
       const Clock::rep sum = busy.load(std::memory_order_relaxed) + (now - since).count();

@@ -60,7 +60,7 @@ struct StageRunner::Impl {
     return std::nullopt;
   }
 
-  Item item() const { return {record, path, options.seed, attempt}; }
+  Item item() const { return {record, path, options.seed, attempt, take}; }
 
   template <class Call>
   static std::optional<Error> guarded(const Call& call) {
@@ -80,6 +80,7 @@ struct StageRunner::Impl {
   RecordKey record{"record", 0, 0, 0};
   std::vector<std::uint32_t> path;
   int attempt = 1;
+  int take = 1;
 
   DeviceContext device{{DeviceKind::kCpu, 0}, 0};
   std::shared_ptr<DeviceRuntime> runtime;
@@ -106,10 +107,12 @@ const std::vector<std::string>& StageRunner::notes() const {
   return impl_->stage ? impl_->stage->notes : impl_->no_notes;
 }
 
-StageRunner& StageRunner::item(RecordKey record, std::vector<std::uint32_t> path, int attempt) {
+StageRunner& StageRunner::item(RecordKey record, std::vector<std::uint32_t> path, int attempt,
+                               int take) {
   impl_->record = std::move(record);
   impl_->path = std::move(path);
   impl_->attempt = attempt;
+  impl_->take = take;
   return *this;
 }
 

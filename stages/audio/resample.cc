@@ -28,7 +28,10 @@ struct Resample final : Map<Audio, Audio> {
             "to the nearest sample. Audio that has the rate already keeps its samples. Directly "
             "behind a stage on GPUs it works there, before the audio comes to the host, with a "
             "polyphase filter of 110 dB whose results differ from libsoxr's in the last digits; "
-            "`devices: cpu` keeps it on the CPU, with libsoxr.")
+            "`devices: cpu` keeps it on the CPU, with libsoxr. Sound with a NaN or an infinity in "
+            "it "
+            "has no 16 bits: it is the error `not_finite`, after other takes of a voice that draws "
+            "random numbers.")
         .param("rate", &Resample::rate, "The sample rate that goes out.")
         .unit("hertz")
         .range(4000, 384'000)
@@ -41,7 +44,8 @@ struct Resample final : Map<Audio, Audio> {
                "The form of the samples that go out: `pcm_16` has half the bytes of `float` and is "
                "what a 16-bit file holds. Samples beyond full scale are then set to full scale and "
                "counted.")
-        .one_of({"float", "pcm_16"});
+        .one_of({"float", "pcm_16"})
+        .may_retake(/*seldom=*/true);
   }
 
   /// From floats at the usual rate of voices.
@@ -59,7 +63,7 @@ struct Resample final : Map<Audio, Audio> {
       return out;
     }
     Result<Pcm16> pcm = quantize(*samples);
-    if (!pcm) return pcm.error();
+    if (!pcm) return or_retake(pcm.error(), out);
     out.pcm = std::make_shared<const Pcm16>(std::move(*pcm));
     return out;
   }
@@ -80,6 +84,12 @@ struct Resample final : Map<Audio, Audio> {
   }
 
  private:
+  /// What is no sound may be one at the next take, where the voice draws random numbers.
+  static Error or_retake(Error error, const Audio& audio) {
+    error.retake = audio.speech != nullptr && audio.speech->seeded;
+    return error;
+  }
+
   Result<std::vector<float>> resampled(Audio& audio) const {
     const std::uint32_t from = audio.sample_rate;
     std::vector<float> samples = std::move(audio).floats();

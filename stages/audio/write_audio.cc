@@ -1,9 +1,7 @@
-#include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,8 +12,7 @@
 #include "core/atomic_file.h"
 #include "stages/audio/audio_encoder.h"
 #include "stages/audio/audio_folder.h"
-#include "stages/audio/file_name.h"
-#include "stages/io/hash.h"
+#include "stages/audio/audio_names.h"
 #include "stages/io/unsynced_files.h"
 
 namespace flowtts {
@@ -41,10 +38,7 @@ struct WriteAudio final : Map<Audio, AudioFile> {
         .one_of({"wav", "flac"})
         .param("subtype", &WriteAudio::subtype, "How samples are kept. FLAC has no `float`.")
         .one_of({"pcm_16", "pcm_24", "float"})
-        .param("name", &WriteAudio::name,
-               "The file's name without extension. `{id}` is the record's, `{index}` its place in "
-               "the input, `{turn}` and `{sentence}` count from 0, `{speaker}` is the voice's, "
-               "`{part}` are the item's child numbers (for audio that was not spoken).")
+        .param("name", &WriteAudio::name, kNameDoc)
         .example("\"{index}_{speaker}_{turn}_{sentence}\"")
         .param("folder", &WriteAudio::folder, "The folder below the run's output.")
         .param("sync", &WriteAudio::sync,
@@ -92,7 +86,7 @@ struct WriteAudio final : Map<Audio, AudioFile> {
   }
 
   Result<AudioFile> process(const Audio& audio, const Item& item) const {
-    Result<std::string> file_name = names_->name(parts_of(audio, item));
+    Result<std::string> file_name = names_->name(names_of(audio, item));
     if (!file_name) return file_name.error();
     const AudioFormat wanted = AudioFormat::of(format, subtype).value_or(AudioFormat{});
     const Result<EncodedAudio> encoded = encode_audio(audio, wanted);
@@ -100,35 +94,17 @@ struct WriteAudio final : Map<Audio, AudioFile> {
     const Result<std::string> below = folder_->subfolder(safe_id(item.record));
     if (!below) return below.error();
 
-    AudioFile file;
+    AudioFile file = file_of(audio, *encoded);
     file.path = fmt::format("{}/{}.{}", *below, *file_name, wanted.extension());
-    // Only what an earlier attempt or session has left of the same item may be replaced.
-    const WriteMode mode{item.attempt > 1 || goes_on_, false};
+    // Only what an earlier attempt, take or session has left of the same item may be replaced.
+    const WriteMode mode{item.attempt > 1 || item.take > 1 || goes_on_, false};
     const std::filesystem::path path = folder_->root() / file.path;
-    const std::array<std::string_view, 2> pieces = encoded->pieces();
-    if (auto error = write_file(path, pieces, mode)) return *error;
+    if (auto error = write_file(path, encoded->pieces(), mode)) return *error;
     if (sync) unsynced_->add(path);
-    for (const std::string_view piece : pieces) file.bytes_in_file += piece.size();
-    file.checksum = checksum_of(pieces);
-    file.sample_rate = audio.sample_rate;
-    file.samples = audio.size();
-    file.clipped = encoded->clipped;
-    file.peak = encoded->peak;
-    file.speech = audio.speech;
     return file;
   }
 
  private:
-  static FileNameTemplate::Names parts_of(const Audio& audio, const Item& item) {
-    FileNameTemplate::Names names{item.record, item.path, false, 0, 0, {}};
-    if (audio.speech == nullptr) return names;
-    names.spoken = true;
-    names.turn = audio.speech->sentence.turn;
-    names.sentence = audio.speech->sentence.index;
-    names.speaker = audio.speech->speaker;
-    return names;
-  }
-
   std::shared_ptr<const FileNameTemplate> names_;
   std::shared_ptr<AudioFolder> folder_;
   std::shared_ptr<UnsyncedFiles> unsynced_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include <flowtts/result.h>
@@ -16,13 +17,16 @@ namespace flowtts {
 ///
 /// Memory is kReadBytes where `fill` is called with little left unconsumed; otherwise the window
 /// grows by doubling to what the caller leaves in it. One thread; owns the file descriptor.
+///
+/// A pipe or a terminal may be silent for ever. Where a stop is requested meanwhile, from any
+/// thread, the window ends there, as at the end of the file.
 class ByteWindow {
  public:
   static constexpr std::size_t kReadBytes = 512 * 1024;
   static constexpr std::size_t kPadding = 64;
 
   /// Errors: "no_such_file", "not_a_file" (a folder), "unreadable", each naming the path.
-  static Result<ByteWindow> open(const std::string& path);
+  static Result<ByteWindow> open(const std::string& path, std::stop_token stop = {});
 
   ByteWindow(ByteWindow&& other) noexcept;
   ByteWindow& operator=(ByteWindow&&) = delete;
@@ -45,12 +49,15 @@ class ByteWindow {
   bool fill();
 
  private:
+  class Waiting;
   explicit ByteWindow(int descriptor, std::string path);
+  std::ptrdiff_t read_some();
   void make_room();
   void reallocate(std::size_t capacity);
 
   int descriptor_;
   std::string path_;
+  std::unique_ptr<Waiting> waiting_;  ///< Null for what never lets a reader wait.
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;

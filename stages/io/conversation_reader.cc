@@ -298,8 +298,9 @@ ConversationReader::ConversationReader(std::unique_ptr<Impl> impl) : impl_(std::
 ConversationReader::ConversationReader(ConversationReader&&) noexcept = default;
 ConversationReader::~ConversationReader() = default;
 
-Result<ConversationReader> ConversationReader::open(const std::string& path, Options options) {
-  Result<ByteWindow> window = ByteWindow::open(path);
+Result<ConversationReader> ConversationReader::open(const std::string& path, Options options,
+                                                    std::stop_token stop) {
+  Result<ByteWindow> window = ByteWindow::open(path, std::move(stop));
   if (!window) return window.error();
   auto impl = std::make_unique<Impl>(std::move(window).value(), path, options);
   if (std::optional<Error> error = impl->begin()) return std::move(*error);

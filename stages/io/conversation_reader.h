@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include <flowtts/item.h>
@@ -59,7 +60,9 @@ class ConversationReader {
   using KeepFn = std::function<bool(const RecordKey&)>;
 
   /// Errors: as ByteWindow::open, and "empty_file", "compressed", "not_utf8", "not_json".
-  static Result<ConversationReader> open(const std::string& path, Options options);
+  /// \param stop ends the file where a pipe lets the reader wait: see ByteWindow.
+  static Result<ConversationReader> open(const std::string& path, Options options,
+                                         std::stop_token stop = {});
   static Result<ConversationReader> open(const std::string& path) { return open(path, Options{}); }
 
   ConversationReader(ConversationReader&& other) noexcept;

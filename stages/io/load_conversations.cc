@@ -77,8 +77,8 @@ struct LoadConversations final : Source<Conversation> {
     return hash.add_file(path) ? std::string() : hash.hex();  // what cannot be read, `open` tells
   }
 
-  std::optional<Error> open(const RunContext&) {
-    Result<ConversationReader> reader = open_reader();
+  std::optional<Error> open(const RunContext& run) {
+    Result<ConversationReader> reader = open_reader(run.stop);
     if (!reader) return reader.error();
     reader_ = std::make_shared<ConversationReader>(std::move(reader).value());
     position_ = std::make_shared<std::atomic<std::uint64_t>>(0);
@@ -124,8 +124,8 @@ struct LoadConversations final : Source<Conversation> {
     return !std::filesystem::is_regular_file(status) && !std::filesystem::is_directory(status);
   }
 
-  Result<ConversationReader> open_reader() const {
-    return ConversationReader::open(path.string(), {max_depth, max_turns, max_record.bytes});
+  Result<ConversationReader> open_reader(const std::stop_token& stop = {}) const {
+    return ConversationReader::open(path.string(), {max_depth, max_turns, max_record.bytes}, stop);
   }
 
   std::shared_ptr<ConversationReader> reader_;

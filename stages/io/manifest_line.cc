@@ -46,6 +46,7 @@ const Sentence* sentence_of(const AnyPayload& payload) {
     return audio->speech ? &audio->speech->sentence : nullptr;
   }
   if (const auto* file = payload.as<AudioFile>()) return sentence_of(*file);
+  if (const auto* clip = payload.as<AudioClip>()) return sentence_of(clip->file);
   return nullptr;
 }
 
@@ -118,6 +119,7 @@ void write_file_members(JsonWriter& json, const AudioFile& file) {
   json.field("speaker", file.speech->speaker)
       .field("seed", file.speech->seed)
       .field("voice", file.speech->voice);
+  if (file.speech->take > 1) json.field("take", file.speech->take);
   if (file.speech->batch_dependent) json.field("batch_dependent", true);
 }
 
@@ -207,7 +209,8 @@ const EndedItem* whole_ending(const Gathered<AudioFile>& gathered) {
 
 }  // namespace
 
-std::string manifest_line(const RecordKey& record, const Gathered<AudioFile>& gathered) {
+std::string manifest_line(const RecordKey& record, const Gathered<AudioFile>& gathered,
+                          std::string_view more) {
   const std::vector<Outcome> outcomes = outcomes_of(gathered);
   const auto spoken = [](const Outcome& outcome) { return outcome.sentence != nullptr; };
   std::vector<Outcome> sentences;
@@ -227,7 +230,7 @@ std::string manifest_line(const RecordKey& record, const Gathered<AudioFile>& ga
   if (conversation) write_conversation(json, *conversation, sentences);
   if (!gathered.origin) json.field("offset", gathered.offset);
   if (!files.empty()) write_outcomes(json, "files", files);
-  json.field("status", status_of(gathered));
+  json.raw_members(more).field("status", status_of(gathered));
   if (const EndedItem* ended = whole_ending(gathered)) write_why(json, *ended);
   json.end_object();
   return std::string(json.text());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <flowtts/item.h>
 #include <flowtts/payloads.h>
@@ -29,6 +30,8 @@ namespace flowtts {
 ///
 /// A member of the input with a name that is taken is written as "input_index", "input_status" and
 /// so on. The same record and items give the same line, in whatever order the items arrived.
-std::string manifest_line(const RecordKey& record, const Gathered<AudioFile>& gathered);
+/// \param more further members of the record as JSON (`"shard":{...}`), before its status.
+std::string manifest_line(const RecordKey& record, const Gathered<AudioFile>& gathered,
+                          std::string_view more = {});
 
 }  // namespace flowtts

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "stages/io/hash.h"
 #include "stages/neural/speakers.h"
 #include "stages/neural/voice.h"
 #include "stages/neural/voice_checks.h"
@@ -41,6 +42,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
         .doc(
             "The speaker is drawn for each turn from the run's seed, the record and the turn's "
             "number, so that all sentences of a turn have one speaker and a run can be repeated. "
+            "A voice that draws random numbers draws them for each sentence, and other ones for "
+            "each take of it that a stage behind asks for. "
             "A sentence sounds the same whatever else is in its batch; between CPU and GPU samples "
             "differ slightly. On a CPU the default voice takes each sentence as a batch of its "
             "own.\n\n"
@@ -177,11 +180,18 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
   }
 
  private:
+  static std::uint64_t hash_of(const std::vector<std::int64_t>& tokens) {
+    return hash64({reinterpret_cast<const char*>(tokens.data()), tokens.size() * sizeof tokens[0]});
+  }
+
   VoiceInput input_of(const Phonemes& phonemes, const Item& item) const {
     const Sentence& sentence = phonemes.sentence;
     const std::uint64_t place = std::uint64_t{sentence.turn} << 32U | sentence.index;
+    // Another take is spoken by the same speaker from another seed.
+    const std::string purpose =
+        item.take == 1 ? "synthesis" : fmt::format("synthesis, take {}", item.take);
     return {phonemes.tokens, draw_speaker(speakers_, item, sentence.turn), speed,
-            item.draw("synthesis", place)};
+            item.draw(purpose, place)};
   }
 
   std::vector<VoiceInput> inputs_of(std::span<const BatchItem<Phonemes>> items) const {
@@ -208,6 +218,11 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
       speech.seed = input.seed;
       speech.voice = config_->label();
       speech.batch_dependent = engine_->batch_dependent();
+      speech.speed = speed;
+      speech.take = items[i].item.take;
+      speech.seeded = engine_->draws();
+      speech.cut_short = sounds[i]->cut_short;
+      speech.tokens_hash = hash_of(items[i].payload.tokens);
       Audio audio;
       audio.samples = std::move(sounds[i]->samples);
       audio.on_device = std::move(sounds[i]->on_device);

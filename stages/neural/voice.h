@@ -34,6 +34,8 @@ struct VoiceConfig {
   /// A Python file that exports the render part for `flowtts voice compile`, and is run by it
   /// alone; empty where the voice cannot be compiled.
   std::filesystem::path exporter;
+  double min_seconds_per_word = 0;
+  double max_seconds_per_word = 0;  ///< 0, as with characters: the voice does not say.
   double min_seconds_per_character = 0;
   double max_seconds_per_character = 0;
   std::string hash;  ///< XXH3-128 over the voice file and any model file, 32 hex digits.
@@ -67,6 +69,7 @@ using VoicePlanPtr = std::shared_ptr<const VoicePlan>;
 struct VoiceSound {
   std::vector<float> samples;
   std::shared_ptr<const DeviceSamples> on_device;  ///< Where it is set, `samples` is empty.
+  bool cut_short = false;  ///< The model came to its limit before it came to an end.
 };
 
 /// How a voice is to be opened.
@@ -105,6 +108,8 @@ class VoiceEngine {
 
   /// What decides the samples beside voice and input: "torchscript float32".
   virtual std::string numerics() const = 0;
+  /// Whether the model draws random numbers, so that another seed gives other samples.
+  virtual bool draws() const { return false; }
   /// Whether a sentence's samples were seen to differ with its company.
   virtual bool batch_dependent() const { return false; }
   /// What the user had better do; empty where all is well.

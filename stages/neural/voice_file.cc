@@ -128,6 +128,11 @@ class VoiceReader {
   }
 
  private:
+  struct Range {
+    double low = 0;
+    double high = 0;
+  };
+
   void read_top_level() {
     static const std::vector<std::string> kBlocks{"front_end", "limits", "parts", "gate",
                                                   "compile"};
@@ -176,23 +181,27 @@ class VoiceReader {
   }
 
   void read_gate() {
-    static const std::vector<std::string> kKeys{"seconds_per_character"};
+    static const std::vector<std::string> kKeys{"seconds_per_character", "seconds_per_word"};
     const yaml::Entry* gate = root_->find("gate");
     if (!gate || gate->value->is_null()) return;
     read_params(gate->value.get(), {}, nullptr, gate->where, "voice 'gate'", diagnostics_, kKeys);
-    const yaml::Entry* range = gate->value->find(kKeys.front());
+    read_range(gate->value->find(kKeys[0]), "[0.035, 1.2]", seconds_per_character_);
+    read_range(gate->value->find(kKeys[1]), "[0.1, 6]", seconds_per_word_);
+  }
+
+  /// Leaves the range as it is where the entry is not there.
+  void read_range(const yaml::Entry* range, std::string_view example, Range& into) {
     if (!range) return;
     const std::vector<yaml::NodePtr>& bounds = range->value->items;
     const auto low = bounds.size() == 2 ? yaml::as_number(*bounds[0]) : std::nullopt;
     const auto high = bounds.size() == 2 ? yaml::as_number(*bounds[1]) : std::nullopt;
     if (!low || !high || *low < 0 || *low >= *high) {
       error(range, "wrong-type",
-            "voice 'gate': 'seconds_per_character' is a list of two numbers, the shorter first: "
-            "[0.035, 1.2]");
+            fmt::format("voice 'gate': '{}' is a list of two numbers, the shorter first: {}",
+                        range->key, example));
       return;
     }
-    min_seconds_per_character_ = *low;
-    max_seconds_per_character_ = *high;
+    into = {*low, *high};
   }
 
   /// Names that each occur once and are not empty.
@@ -265,8 +274,10 @@ class VoiceReader {
     config.plan_method = voice_.plan;
     config.render_method = voice_.render;
     if (!voice_.exporter.empty()) config.exporter = beside_voice(voice_.exporter);
-    config.min_seconds_per_character = min_seconds_per_character_;
-    config.max_seconds_per_character = max_seconds_per_character_;
+    config.min_seconds_per_character = seconds_per_character_.low;
+    config.max_seconds_per_character = seconds_per_character_.high;
+    config.min_seconds_per_word = seconds_per_word_.low;
+    config.max_seconds_per_word = seconds_per_word_.high;
     return config;
   }
 
@@ -275,8 +286,8 @@ class VoiceReader {
   Diagnostics& diagnostics_;
   const yaml::Node* root_ = nullptr;
   VoiceFile voice_;
-  double min_seconds_per_character_ = 0;
-  double max_seconds_per_character_ = 0;
+  Range seconds_per_character_;
+  Range seconds_per_word_;
 };
 
 /// XXH3-128 over the contents of several files, one after the other, streamed.

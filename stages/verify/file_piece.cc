@@ -45,6 +45,12 @@ Result<std::string> read(const std::filesystem::path& path, std::uint64_t offset
 
 }  // namespace
 
+bool is_below(const std::string& path) {
+  const std::filesystem::path parsed(path);
+  return !path.empty() && parsed.is_relative() && path.find('\0') == std::string::npos &&
+         std::find(parsed.begin(), parsed.end(), "..") == parsed.end();
+}
+
 Result<std::string> read_file(const std::filesystem::path& path) {
   return read(path, 0, std::nullopt);
 }

@@ -8,6 +8,9 @@
 
 namespace flowtts {
 
+/// Whether a relative path stays below the folder that it is meant for.
+bool is_below(const std::string& path);
+
 /// A whole file. Error "unreadable", whose message is what the system says: "is missing".
 Result<std::string> read_file(const std::filesystem::path& path);
 

@@ -20,6 +20,7 @@
 #include "stages/io/hash.h"
 #include "stages/io/manifest_file.h"
 #include "stages/verify/file_piece.h"
+#include "stages/verify/verify_shards.h"
 
 namespace flowtts {
 namespace {
@@ -42,20 +43,13 @@ struct Claim {
   std::string name() const { return shard.empty() ? path : shard + ":" + path; }
 };
 
-/// Below the folder for sure.
-bool is_safe(const std::string& path) {
-  const std::filesystem::path parsed(path);
-  return !path.empty() && parsed.is_relative() && path.find('\0') == std::string::npos &&
-         std::find(parsed.begin(), parsed.end(), "..") == parsed.end();
-}
-
 /// The name of the manifest in a pipeline's configuration; empty where it writes none.
 std::string manifest_name(const JournalContents& journal) {
   const JsonValue config = JsonValue::parse(journal.session->config_json);
   const JsonValue stages = config["stages"];
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const std::string type = stages.at(i)["type"].text().value_or("");
-    if (type != "write_manifest" && type != "write_shards") continue;
+    if (type != "write_manifest" && type != "write_webdataset") continue;
     const char* param = type == "write_manifest" ? "file" : "manifest";
     return stages.at(i)["with"][param].text().value_or("manifest.jsonl");
   }
@@ -68,7 +62,7 @@ class Verifier {
       : folder_(std::move(folder)), journal_(std::move(journal)) {}
 
   Result<VerifyReport> verify() {
-    report_.complete = journal_.end.has_value();
+    report_.complete = journal_.complete();
     report_.records = journal_.done.size();
     for (const std::string& damage : journal_.damage) fault(std::nullopt, damage);
     if (!report_.complete)
@@ -81,6 +75,9 @@ class Verifier {
     }
     if (auto error = read_manifest(manifest)) return *error;
     look_for_missing(manifest);
+    for (const ShardFault& found : wrong_in_shards(folder_, std::move(spans_), report_.complete)) {
+      fault(found.record, found.text);
+    }
     look_for_strays();
     std::stable_sort(
         report_.faults.begin(), report_.faults.end(),
@@ -139,7 +136,17 @@ class Verifier {
       }
     }
     count(record["files"], *index, who + ", file", counts);
+    if (record["shard"]) spans_.push_back(span_of(*index, who, record["shard"]));
     hold_against_journal(*index, who, record["status"].text().value_or(""), counts);
+  }
+
+  static ClaimedSpan span_of(std::uint64_t index, const std::string& who, const JsonValue& shard) {
+    return {index,
+            who,
+            shard["path"].text().value_or(""),
+            shard["offset"].number().value_or(0),
+            shard["bytes"].number().value_or(0),
+            shard["xxh3"].text().value_or("")};
   }
 
   struct Counts {
@@ -234,7 +241,7 @@ class Verifier {
 
   /// What is wrong with a piece of audio; empty where nothing is.
   std::string wrong_with(const Claim& claim, std::atomic<std::uint64_t>& bytes) const {
-    if (!is_safe(claim.path) || (!claim.shard.empty() && !is_safe(claim.shard))) {
+    if (!is_below(claim.path) || (!claim.shard.empty() && !is_below(claim.shard))) {
       return "is no path below the output folder";
     }
     const std::filesystem::path file = folder_ / (claim.shard.empty() ? claim.path : claim.shard);
@@ -289,6 +296,7 @@ class Verifier {
   std::set<std::uint64_t> seen_;
   std::optional<std::uint64_t> last_;
   std::vector<Claim> claims_;
+  std::vector<ClaimedSpan> spans_;
   std::unordered_set<std::string> names_;
 };
 

@@ -9,21 +9,21 @@ align() {
   "$FLOWTTS" pipelines/align.yaml --quiet --set vars.output="$out/$folder" --set sample.alpha=0.15 \
       --set synthesize.devices=cpu --set run.on_error.max_failed=100% "$@"
 }
-# Everything but what tells of times and settings.
+# Everything but what tells of times, settings, and the order in which things came about.
 same() {
-  diff -r --exclude=run.json --exclude=run.log "$out/$1" "$out/$2"
+  diff -r --exclude=run.json --exclude=run.log --exclude=journal.jsonl "$out/$1" "$out/$2"
 }
 
 align one --set run.threads=1 --set synthesize.lanes=1 --set clean.concurrency=1 \
     --set split.concurrency=1 --set phonemize.concurrency=1 --set resample.concurrency=1 \
-    --set write.concurrency=1
+    --set check.concurrency=1 --set write.concurrency=1
 if grep -q 'not compiled' "$out/one/log/run.log"; then
   echo "a CPU is no place to advise compiling for: it need not be faster there" >&2
   exit 1
 fi
 align many --set run.threads=8 --set synthesize.lanes=4 --set clean.concurrency=8 \
     --set split.concurrency=8 --set phonemize.concurrency=8 --set resample.concurrency=8 \
-    --set write.concurrency=8
+    --set check.concurrency=8 --set write.concurrency=8
 same one many
 align three --set synthesize.devices='[cpu:0, cpu:1, cpu:2]' --set synthesize.lanes=1
 same one three

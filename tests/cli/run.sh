@@ -36,13 +36,18 @@ says result/run.json '"state":"succeeded"'
 ! grep -q $'\x1b' out err
 [[ ! -s result/failures.jsonl ]]
 
-# What is there already is not touched.
+# What is done is not done again; what belongs to somebody else is not touched.
 cp result/run.json before.json
-run 2 count.yaml
-says err 'the output folder result is not empty'
-[[ ! -s out ]]
+run 0 count.yaml
+says out 'was done before; nothing was left to do'
 cmp before.json result/run.json
-"$FLOWTTS" check count.yaml | grep -qF 'result (is not empty: a run would refuse it)'
+"$FLOWTTS" check count.yaml | grep -qF 'result, where everything is done'
+mkdir precious
+echo mine >precious/notes.txt
+run 2 count.yaml --set run.output=precious
+says err 'the output folder precious is not empty and holds no run to go on with: it holds notes.txt'
+[[ ! -s out && $(ls precious) == notes.txt ]]
+"$FLOWTTS" check count.yaml --set run.output=precious | grep -qF 'holds no run to go on with'
 
 run 0 run count.yaml --quiet --set run.output=quiet
 [[ ! -s out && ! -s err ]]
@@ -68,7 +73,7 @@ run 2 count.yaml --set vars.input=nowhere.json --set run.output=missing
 says err nowhere.json
 [[ ! -e missing ]]
 run 3 count.yaml --set run.output=chats.json/deeper
-[[ $(grep -c 'cannot make the output folder chats.json/deeper' err) == 1 ]]
+[[ $(grep -c "cannot make the output folder 'chats.json/deeper'" err) == 1 ]]
 [[ ! -s out ]]
 
 # Interrupted: what has been begun is finished, and the status tells which signal it was.
@@ -93,16 +98,22 @@ interrupted() {
 interrupted INT 130
 interrupted TERM 143
 
-# A second signal ends it at once: the run waits for an input that never comes.
-mkfifo stalled
-sleep 600 >stalled &
-trap "kill $! 2>/dev/null" EXIT
-"$FLOWTTS" count.yaml --set vars.input=stalled --set run.output=cut >out 2>stalled.err &
-until grep -qsF begins stalled.err; do sleep 0.05; done
-kill -TERM $!
-sleep 0.5
-kill -TERM $!
-status=0
-wait $! || status=$?
-[[ $status == 143 ]] || { echo "the second signal gave $status"; cat out stalled.err; exit 1; }
-[[ ! -e cut/run.json ]]
+# The first signal ends it also where it waits for an input that never comes: one that nobody has
+# opened for writing, and one that is silent, before its first byte and in the middle.
+waits_for() {
+  local fifo=$1 status=0
+  "$FLOWTTS" count.yaml --set vars.input="$fifo" --set run.output="cut-$fifo" >out 2>"$fifo.err" &
+  until grep -qsF begins "$fifo.err"; do sleep 0.05; done
+  sleep 0.2
+  kill -TERM $!
+  wait $! || status=$?
+  [[ $status == 143 ]] || { echo "$fifo gave $status"; cat out "$fifo.err"; exit 1; }
+  says "cut-$fifo/run.json" '"state":"interrupted"'
+}
+mkfifo unopened silent halted
+waits_for unopened
+trap 'kill $(jobs -p) 2>/dev/null' EXIT
+sleep 600 >silent &
+waits_for silent
+{ printf '[{"id": "1", "conversations": [{"from": "human", "value": "A day."}]},'; exec sleep 600; } >halted &
+waits_for halted

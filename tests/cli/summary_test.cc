@@ -66,6 +66,22 @@ TEST_CASE("a run that goes on says how much had been done before") {
             .starts_with(": was done before; nothing was left to do; 50 min 0 s of audio\n"));
 }
 
+TEST_CASE("takes that were rejected are told by stage and by error, and so are warnings") {
+  RunReport report = report_of(RunStatus::kSucceeded);
+  StageReport check;
+  check.id = "check";
+  check.received = 1012;
+  check.retakes = 12;
+  check.failed = 5;
+  report.stages = {check};
+  report.retaken_items = {{"rejected_pause", 2}, {"rejected_silence", 10}};
+  report.warned_items = {{"same_audio", 2}};
+  CHECK(run_summary(Pipeline(), report, false)
+            .find(kCounts + "  check: 17 of 1,012 takes rejected (1%), 12 of them made again\n"
+                            "  takes made again by error: rejected_silence 10, rejected_pause 2\n"
+                            "  warnings of items: same_audio 2\n") != std::string::npos);
+}
+
 TEST_CASE("devices have a row each, without a column that no device can fill") {
   RunReport report = report_of(RunStatus::kSucceeded);
   report.items.failed = report.records.failed = 0;

@@ -126,8 +126,18 @@ class Probe {
   void hang() {
     std::unique_lock lock(mutex_);
     ++hanging_;
+    ++inside_;
     changed_.notify_all();
     changed_.wait(lock, [&] { return !held_; });
+    --inside_;
+    changed_.notify_all();
+  }
+  /// Lets go what hangs, and waits until nothing does.
+  void release_all() {
+    std::unique_lock lock(mutex_);
+    held_ = false;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return inside_ == 0; });
   }
   /// Waits until `count` calls hang.
   void wait_for_hanging(int count) {
@@ -144,7 +154,8 @@ class Probe {
   std::map<std::uint64_t, int> live_;
   std::size_t most_live_ = 0;
   bool held_ = false;
-  int hanging_ = 0;
+  int hanging_ = 0;  ///< Calls that have hung since the last `reset`.
+  int inside_ = 0;   ///< Those that do.
 };
 
 /// What every test stage can be told to do wrong: `fault` where the number is `fault_at`, or for
@@ -361,10 +372,13 @@ struct SumUp final : Map<Nums, Num> {
   }
 };
 
-/// in * 2, on a device.
+/// in * 2, on a device; each further take makes `by_take` more.
 struct Twice final : DeviceStage<Num, Num>, Faulty {
+  std::int64_t by_take = 0;
+
   static void describe(Spec<Twice>& spec) {
     spec.name("twice").summary("Doubles numbers.");
+    spec.param("by_take", &Twice::by_take, "What each further take adds.");
     describe_fault(spec);
   }
   std::optional<Error> load(DeviceContext& device) {
@@ -377,9 +391,42 @@ struct Twice final : DeviceStage<Num, Num>, Faulty {
     std::vector<Result<Num>> out;
     for (const auto& one : batch) {
       const auto wrong = act(one.payload.value, one.item.attempt);
-      out.push_back(wrong ? as_outcome<Num>(*wrong)
-                          : Result<Num>(Num{one.payload.value * 2, one.payload.weight}));
+      const std::int64_t value = one.payload.value * 2 + (one.item.take - 1) * by_take;
+      out.push_back(wrong ? as_outcome<Num>(*wrong) : Result<Num>(Num{value, one.payload.weight}));
     }
+    return out;
+  }
+};
+
+/// Rejects what a device stage made until it is the take of that number.
+struct Judge final : Map<Num, Num>, Faulty {
+  int good_take = 2;
+  std::int64_t nth = 1;
+  bool in_lane = false;
+
+  static void describe(Spec<Judge>& spec) {
+    spec.name("judge").summary("Rejects takes.").may_retake();
+    spec.param("good_take", &Judge::good_take, "The first take that it lets pass.").range(1, 1000);
+    spec.param("nth", &Judge::nth, "Of every n-th record only.").range(1, 1000);
+    spec.param("in_lane", &Judge::in_lane, "Whether it runs in the device stage's lanes.");
+    describe_fault(spec);
+  }
+  bool runs_in_lane(DeviceId) const { return in_lane; }
+  Result<Num> process(const Num& in, const Item& item) const {
+    if (const auto wrong = act(static_cast<std::int64_t>(item.record.index), item.attempt)) {
+      return as_outcome<Num>(*wrong);
+    }
+    if (item.record.index % static_cast<std::uint64_t>(nth) != 0 || item.take >= good_take) {
+      return in;
+    }
+    Error error{"no_good", "take " + std::to_string(item.take)};
+    error.retake = true;
+    return error;
+  }
+  std::vector<Result<Num>> process_batch(std::span<const BatchItem<Num>> batch,
+                                         DeviceContext&) const {
+    std::vector<Result<Num>> out;
+    for (const auto& one : batch) out.push_back(process(one.payload, one.item));
     return out;
   }
 };
@@ -501,6 +548,7 @@ inline const StageRegistry* make_test_registry(const char* runtime) {
   StageType twice = make_stage_type<Twice>();
   twice.spec.runtime = runtime;
   made->add(std::move(twice));
+  made->add(make_stage_type<Judge>());
   made->add(make_stage_type<Collect>());
   made->add(make_stage_type<CollectWords>());
   made->add(make_stage_type<CountCalls>());

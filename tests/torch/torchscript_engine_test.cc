@@ -205,8 +205,9 @@ def forward(self, tokens, token_lengths, speaker, speed, seed):
 )");
   const std::vector<std::int64_t> tokens{1};
   const VoiceInput input{tokens, 1, 1.25, 84};
-  CHECK(require_samples(speak(*open(voice.config()), {&input, 1}).front()) ==
-        Samples{1, 1.25F, 42});
+  const auto engine = open(voice.config());
+  CHECK(require_samples(speak(*engine, {&input, 1}).front()) == Samples{1, 1.25F, 42});
+  CHECK(engine->draws());
 }
 
 TEST_CASE("Samples that are not numbers are passed on as they are") {
@@ -216,9 +217,11 @@ def forward(self, tokens, token_lengths, speaker, speed):
     return torch.full([tokens.size(0), 4], float('nan')), token_lengths * 4
 )");
   const Sentences sentences(Lists{{1}});
-  const Samples samples = require_samples(speak(*open(voice.config()), sentences.inputs).front());
+  const auto engine = open(voice.config());
+  const Samples samples = require_samples(speak(*engine, sentences.inputs).front());
   REQUIRE(samples.size() == 4);
   CHECK(std::isnan(samples[3]));
+  CHECK_FALSE(engine->draws());
 }
 
 TEST_CASE("What a module returns is checked, and the item told what was wrong with it") {

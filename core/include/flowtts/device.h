@@ -23,6 +23,9 @@ inline constexpr std::string_view kOutOfMemoryCode = "out_of_memory";
 /// this process: the executor gives the device up and its work to the others.
 inline constexpr std::string_view kDeviceLostCode = "device_lost";
 
+/// The code of the Error with which an item ends whose stage does not come back from working on it.
+inline constexpr std::string_view kHungCode = "hung";
+
 enum class DeviceKind { kCpu, kCuda };
 
 /// Names a device: "cuda:0". Several CPU devices can be declared ("cpu:0", "cpu:1"); they are the

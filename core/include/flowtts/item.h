@@ -33,7 +33,14 @@ struct Item {
   const RecordKey& record;
   const std::vector<std::uint32_t>& path;  ///< Child numbers from the record down, one a 1→N stage.
   std::uint64_t run_seed = 0;
-  int attempt = 1;  ///< 1 at first, one more at each retry.
+  int attempt = 1;  ///< 1 at first, one more at each retry: the same call again.
+  /// Which take of the item this is: 1 at first, one more each time that a stage sends the item
+  /// back to the device stage before it (Error::retake). A counter apart from `attempt`, because
+  /// the two mean opposite things: an attempt repeats a call and has to draw what the one before
+  /// drew, a take is to come out differently. So a device stage that draws random numbers draws
+  /// them with the take. Each take begins with attempt 1, and behind the last stage that may ask
+  /// for another one it is 1 again.
+  int take = 1;
 
   std::uint64_t draw(std::string_view purpose, std::uint64_t part = 0) const {
     return flowtts::draw(run_seed, record, purpose, part);

@@ -35,9 +35,8 @@ class JsonWriter {
   JsonWriter& value(std::signed_integral auto number) {
     return signed_value(static_cast<std::int64_t>(number));
   }
-  JsonWriter& value(std::unsigned_integral auto number)
-    requires(!std::same_as<decltype(number), bool>)
-  {
+  JsonWriter& value(std::unsigned_integral auto number) requires(
+      !std::same_as<decltype(number), bool>) {
     return unsigned_value(static_cast<std::uint64_t>(number));
   }
   JsonWriter& null();

@@ -25,7 +25,7 @@ template <class T>
 concept PayloadType = std::is_object_v<T> && requires(const T& payload, JsonWriter& json) {
   { T::kPayloadName } -> std::convertible_to<std::string_view>;
   { payload.bytes() } -> std::convertible_to<std::size_t>;
-  { payload.to_json(json) };
+  {payload.to_json(json)};
 };
 
 /// What the graph knows of a payload type. One object a type for the life of the program, so that

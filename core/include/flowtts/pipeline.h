@@ -23,9 +23,11 @@ struct RunSettings {
   std::string device_memory_limit = "0";  ///< On each device: bytes or a share; "0": what it has.
   int threads = 0;                        ///< For CPU stages together; 0: the machine's cores.
   double stall_after_s = 60;              ///< When the watchdog speaks up.
+  double hang_after_s = 300;              ///< When the watchdog acts; 0: never.
   double drain_s = 8;                     ///< How long an interrupted run may finish what it began.
   double commit_every_s = 1;              ///< How long a settled record waits to become done.
   int retries = 2;                        ///< Of an item whose error is retryable.
+  int retakes = 2;                        ///< Of an item whose error asks for another take.
   std::string max_failed = "0";           ///< Records: a number or a share ("1%").
 
   MemoryLimit memory_limit_on_devices() const;
@@ -53,7 +55,7 @@ struct PipelineStage {
   std::string id;
   SourcePosition where;
   const StageType* type = nullptr;
-  std::unique_ptr<AnyStage> stage;  ///< Configured and checked.
+  std::shared_ptr<AnyStage> stage;  ///< Configured and checked. Shared with what a run abandons.
   int concurrency = 1;
   std::string runtime;            ///< The device runtime of a device stage.
   std::vector<DeviceId> devices;  ///< Of a device stage.
@@ -67,6 +69,12 @@ struct PipelineStage {
   bool in_reader = false;              ///< A record filter that the source asks itself.
   bool on_host = false;  ///< A map that could run in a lane, and is to run on the CPU.
   bool in_lane = false;  ///< A map that runs in the lanes of the device stage before it.
+  /// Of a stage that may ask for another take: the device stage that makes it, if there is a way
+  /// back; an index into `Pipeline::stages`.
+  std::optional<std::size_t> retaken_at;
+  /// What this stage makes may be sent back: it stands between such a device stage (or is it) and
+  /// the last stage that asks.
+  bool may_come_back = false;
   /// Payload bytes that a byte of what this stage makes becomes further down, where that is most.
   double growth_after = 1;
   std::vector<std::string> notes;       ///< What the stage says of itself for the plan.

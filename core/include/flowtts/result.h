@@ -13,6 +13,11 @@ struct Error {
   std::string message;     ///< For a person: what was found, what is allowed.
   bool retryable = false;  ///< The same call may succeed at once: `run.on_error.retries` applies.
   bool fatal = false;      ///< Nothing can go on (disk full, device lost): the run ends, status 3.
+  /// What a device stage made of the item is no good, and it may make something better of it: the
+  /// item goes back to the nearest device stage before this one, with the payload that that stage
+  /// was given and the next number in `Item::take`, `run.on_error.retakes` times; after that, or
+  /// where there is no way back (see Spec::may_retake), this is an Error like any other.
+  bool retake = false;
 };
 
 /// An item that is deliberately left out, and why: "unspeakable", "role". The reason is a short

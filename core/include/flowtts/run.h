@@ -50,6 +50,7 @@ struct DeviceReport {
   MemoryRecoveries recoveries;
   std::uint64_t ceiling = 0;   ///< Rows × longest length that a batch may still have; 0: any.
   std::uint64_t recycled = 0;  ///< How often the stage was loaded anew.
+  std::uint64_t hung = 0;      ///< Batches that were taken back after `run.hang_after_s`.
   std::string numerics;        ///< What decides the results beside pipeline and input.
   std::string lost;            ///< Why the device was given up; empty where it was not.
 };
@@ -57,13 +58,14 @@ struct DeviceReport {
 struct StageReport {
   std::string id;
   std::string type;
-  std::uint64_t received = 0;
+  std::uint64_t received = 0;  ///< Each take of an item anew.
   std::uint64_t made = 0;
   std::uint64_t filtered = 0;
   std::uint64_t failed = 0;
   std::uint64_t retried = 0;
-  double busy_seconds = 0;   ///< Summed over threads.
-  std::uint64_t queued = 0;  ///< Items that wait at the stage or are in it; 0 at the end.
+  std::uint64_t retakes = 0;  ///< Items that it sent back for another take.
+  double busy_seconds = 0;    ///< Summed over threads.
+  std::uint64_t queued = 0;   ///< Items that wait at the stage or are in it; 0 at the end.
   std::uint64_t queued_most = 0;
   std::vector<DeviceReport> devices;
 };
@@ -81,11 +83,17 @@ struct RunReport {
   std::map<std::string, std::uint64_t> filtered_records;  ///< By the record filter's stage id.
   std::map<std::string, std::uint64_t> filtered_items;    ///< By reason.
   std::map<std::string, std::uint64_t> failed_items;      ///< By error code.
+  std::map<std::string, std::uint64_t> retaken_items;     ///< Takes made again, by error code.
+  std::map<std::string, std::uint64_t> warned_items;      ///< By code; see RunContext::doubt.
   double seconds = 0;
   double start_seconds = 0;  ///< Of them, before the first record was read: opening and loading.
   double media_seconds = 0;  ///< Of the payloads that were written, where they have a duration.
   std::uint64_t most_bytes_in_flight = 0;  ///< By the stages' estimates.
   int most_records_in_flight = 0;
+  /// Threads that did not come back from a stage's call and were left in it. Where there are any,
+  /// the pipeline must not be run again, and the process had better end without what libraries do
+  /// at exit (std::_Exit), since that could wait for them.
+  int abandoned_threads = 0;
   std::vector<StageReport> stages;
 };
 
@@ -121,6 +129,8 @@ struct RunOptions {
   /// Does records again that earlier sessions have done.
   std::vector<std::uint64_t> redo;  ///< By index.
   bool redo_failed = false;         ///< All that failed.
+  /// Opens and closes the stages of a run that is complete, so that they mend what they keep of it.
+  bool even_if_complete = false;
   /// The run is about the records of this id, or of this index where none has the id, and no
   /// others: they do not count. Empty: about all.
   std::string only_record;

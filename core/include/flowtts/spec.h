@@ -47,7 +47,10 @@ struct StageSpec {
   std::string doc;      ///< Further paragraphs, Markdown.
   std::vector<ParamInfo> params;
   bool serial = false;           ///< `process` is called on one thread at a time.
+  bool in_order = false;         ///< Of a gather: gets records in the order of the input.
   bool may_end = false;          ///< A pipeline may end here: the stage leaves something behind.
+  bool may_retake = false;       ///< Its Errors may ask for another take.
+  bool seldom_retakes = false;   ///< That is not what it is for.
   std::string runtime = "host";  ///< The device runtime of a device stage.
 };
 
@@ -69,6 +72,26 @@ class Spec {
   /// The stage's `process` changes its members, so it is never called on two threads at a time.
   Spec& serial() {
     spec_.serial = true;
+    return *this;
+  }
+
+  /// A gather that gets the records in the order of the input, whatever the order in which they
+  /// come to their end. One that is slow holds up those behind it, which keep their share of
+  /// `run.memory_limit` meanwhile, so that memory stays bounded.
+  Spec& in_order() {
+    spec_.in_order = true;
+    return *this;
+  }
+
+  /// The stage (a map, filter, expand or sink) may return an Error with `retake`. There is a way
+  /// back where it follows a device stage in a straight line: only maps and filters between, each
+  /// the only follower of the one before and with nothing else before it. Elsewhere the siblings
+  /// that came of the same item would be made twice; what the stage rejects then fails at once, and
+  /// the compiler warns of it.
+  /// \param seldom that is not what the stage is for, so that it is not worth a warning.
+  Spec& may_retake(bool seldom = false) {
+    spec_.may_retake = true;
+    spec_.seldom_retakes = seldom;
     return *this;
   }
 

@@ -173,8 +173,12 @@ class StageAdapter final : public AnyStage {
       static_assert(
           requires { stage_.process(payload(in), item); },
           "a Filter has: std::optional<Filtered> process(const In&, const Item&) const");
-      std::optional<Filtered> filtered = stage_.process(payload(in), item);
-      if (filtered) return *std::move(filtered);
+      auto outcome = stage_.process(payload(in), item);
+      if constexpr (detail::IsResult<decltype(outcome)>::value) {
+        if (!outcome.ok()) return detail::not_ok<AnyPayload>(outcome);
+      } else {
+        if (outcome) return *std::move(outcome);
+      }
       return in;
     } else if constexpr (kKind == StageKind::kSink) {
       static_assert(
@@ -393,6 +397,11 @@ StageType make_stage_type() {
     throw std::logic_error("stage type '" + type.spec.name +
                            "': its process() is not const, so several threads must not call it at "
                            "once: make it const, or declare the stage serial()");
+  }
+  if (type.spec.may_retake && type.kind != StageKind::kMap && type.kind != StageKind::kFilter &&
+      type.kind != StageKind::kExpand && type.kind != StageKind::kSink) {
+    throw std::logic_error("stage type '" + type.spec.name +
+                           "': only a map, filter, expand or sink can be may_retake()");
   }
   return type;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,14 @@ struct RunContext {
   std::filesystem::path output;  ///< The run's output folder; exists. Empty in a run without one.
   std::uint64_t seed = 0;
   EarlierSessions* earlier = nullptr;  ///< Where the run goes on; valid during `open`.
+  /// Says that something about so many items is not as it should be, though they go on: counted by
+  /// code in run.json and the summary, kept in the log. 0 items: they are counted later. Any
+  /// thread, until `close` returns. Empty outside of a run.
+  std::function<void(const std::string& code, const std::string& message, std::uint64_t items)>
+      doubt = {};
+  /// Requested when nothing more is to be read: the run was interrupted or has failed. A source
+  /// that waits for its input gives up waiting then, and returns nothing.
+  std::stop_token stop{};
 };
 
 /// Takes what a stage's `check` finds wrong with its parameters.
@@ -93,7 +102,11 @@ struct Map {
   using Out = OutT;
 };
 
-/// Lets items pass or not: `std::optional<Filtered> process(const In&, const Item&) const`.
+/// What a filter says of an item that goes on.
+struct Passed {};
+
+/// Lets items pass or not: `std::optional<Filtered> process(const In&, const Item&) const`; or,
+/// where an item may also be found faulty, `Result<Passed>`. What passes is not copied.
 template <PayloadType InT>
 struct Filter {
   using In = InT;
@@ -142,7 +155,8 @@ struct Gathered {
 
 /// Brings all items of a record together again: `Out process(const Gathered<In>&, const Item&)`, or
 /// `Result<Out>`. Called once for every record that entered the graph, when each of its items has
-/// arrived here or ended elsewhere; also for a record of which nothing arrived.
+/// arrived here or ended elsewhere; also for a record of which nothing arrived. One whose spec says
+/// `in_order()` gets them in the order of the input.
 template <PayloadType InT, PayloadType OutT>
 struct Gather {
   using In = InT;
@@ -183,7 +197,8 @@ struct PreparedItem {
 ///
 ///     std::string runtime() const;
 ///
-/// asked once, by `flowtts check` as well, in place of what its spec says. On the runtime "host" it works on CPUs alone.
+/// asked once, by `flowtts check` as well, in place of what its spec says. On the runtime "host" it
+/// works on CPUs alone.
 ///
 /// Fixed shapes. Where what a device computes depends on the shape of a batch, a stage may have
 ///

@@ -52,7 +52,8 @@ class StageRunner {
   const std::vector<std::string>& notes() const;  ///< What the stage says of itself in the plan.
 
   /// Which item the next calls are about; a record "record" without a path to begin with.
-  StageRunner& item(RecordKey record, std::vector<std::uint32_t> path = {}, int attempt = 1);
+  StageRunner& item(RecordKey record, std::vector<std::uint32_t> path = {}, int attempt = 1,
+                    int take = 1);
 
   /// map, filter, expand: what goes on.
   template <PayloadType Out, PayloadType In>

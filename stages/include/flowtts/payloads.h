@@ -9,7 +9,8 @@
 #include <flowtts/payload.h>
 
 /// The payload types of the built-in stages, in the order in which a record goes through them:
-/// Conversation ─► Sentence ─► Phonemes ─► Audio ─► AudioFile ─► ManifestLine.
+/// Conversation ─► Sentence ─► Phonemes ─► Audio ─► AudioFile ─► ManifestLine, or, where audio goes
+/// into shards, Audio ─► AudioClip ─► ManifestLine.
 namespace flowtts {
 
 /// One turn of a conversation.
@@ -79,12 +80,19 @@ struct Speech {
   std::uint64_t seed = 0;        ///< What the random choices for this sentence were drawn from.
   std::string voice;             ///< The voice's name and content hash: "default@3f2a...".
   bool batch_dependent = false;  ///< Whether the samples may differ with what was spoken beside it.
+  double speed = 1;              ///< That was asked for; 1 is the voice's own pace.
+  int take = 1;                  ///< Which one it is; see Item::take.
+  bool seeded = false;           ///< Whether another seed gives other samples.
+  bool cut_short = false;        ///< The model came to its limit before it came to an end.
+  std::uint64_t tokens_hash = 0;  ///< Of what the model read, whoever spoke it.
 
   std::size_t bytes() const;
 };
 
 /// One channel of sound in the 16 bits that a file has: 32768 is full scale, 1.0. Half the bytes of
 /// floating point. `quantize` (stages/audio/pcm16.h) makes it and says how a value is rounded.
+/// There is none of sound with a NaN or an infinity in it, on a CPU as on a GPU: these would be
+/// hidden.
 struct Pcm16 {
   std::vector<std::int16_t> samples;
   float peak = 0;             ///< The largest magnitude before clipping; full scale is 1.
@@ -145,6 +153,19 @@ struct AudioFile {
   double seconds() const;
   std::size_t bytes() const;
   void to_json(JsonWriter& json) const;
+};
+
+/// An audio file that has been encoded and lies in memory, for a sink that puts several into one.
+struct AudioClip {
+  static constexpr std::string_view kPayloadName = "AudioClip";
+
+  AudioFile file;    ///< `path` is its name, with extension and without folder.
+  std::string head;  ///< The file, or what stands in it before `body`.
+  std::shared_ptr<const Pcm16> body = nullptr;  ///< The rest; null where there is none.
+
+  double seconds() const { return file.seconds(); }
+  std::size_t bytes() const;
+  void to_json(JsonWriter& json) const { file.to_json(json); }
 };
 
 /// What became of a record, as its line of the manifest says it.

@@ -43,8 +43,10 @@ Result<Audio> landed(const Audio& audio, const std::byte* samples, const std::by
   RowStats stats{};
   if (stats_bytes != nullptr) std::memcpy(&stats, stats_bytes, sizeof stats);
   if (stats.not_finite > 0) {
-    return Error{"not_finite", c10::str(stats.not_finite, " of the ", sound.size(),
-                                        " samples are NaN or infinite: this is no sound")};
+    Error error{"not_finite", c10::str(stats.not_finite, " of the ", sound.size(),
+                                       " samples are NaN or infinite: this is no sound")};
+    error.retake = audio.speech != nullptr && audio.speech->seeded;
+    return error;
   }
   if (sound.is_pcm()) {
     const auto* first = reinterpret_cast<const std::int16_t*>(samples);

@@ -156,6 +156,8 @@ class TorchscriptEngine final : public VoiceEngine {
     return sounds.take();
   }
 
+  bool draws() const override { return takes_seed_; }
+
   std::vector<Result<VoicePlanPtr>> plan(std::span<const VoiceInput> batch,
                                          std::size_t rows) override {
     Outcomes<VoicePlanPtr> plans(batch.size());

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -195,4 +197,39 @@ TEST_CASE("what waits between its halves when the run is cancelled is done as ca
   executor.stop();
   CHECK(inbox.count("error cancelled") == 36);
   CHECK(inbox.count("ok") == 4);
+}
+
+TEST_CASE("of a second half that hangs the item at fault fails, the others stay on their device") {
+  for (const int devices : {1, 2}) {
+    CAPTURE(devices);
+    const auto log = std::make_shared<Log>();
+    Door door;
+    log->on_finish = [&](int id, DeviceId) {
+      if (id == 7) door.pass();
+      return std::nullopt;
+    };
+    const auto stage = stage_with(log);
+    Inbox inbox;
+    DeviceStagePlan watched = plan(stage, devices, 1, {64, kHour, 0, 64});
+    watched.hang_after_s = 3600;
+    DeviceExecutor executor({watched});
+    for (int id = 0; id < 64; ++id) executor.submit(0, inbox.job(id, 1));
+    REQUIRE_FALSE(executor.start().has_value());
+    const auto watch_later = [&] {
+      return executor.watch(std::chrono::steady_clock::now() + std::chrono::hours(2)).size();
+    };
+    door.wait_for(1);
+    CHECK(watch_later() == 1);
+    door.wait_for(2);
+    CHECK(watch_later() == 1);
+    inbox.wait_for(64);
+    CHECK(inbox.of(7) == "error hung");
+    CHECK(inbox.count("ok") == 63);
+    CHECK(log->elsewhere == 0);
+    executor.stop();
+    CHECK(executor.stuck() == 2);
+    door.open();
+    while (executor.stuck() > 0) std::this_thread::yield();
+    CHECK(inbox.calls() == 64);
+  }
 }

@@ -113,6 +113,73 @@ TEST_CASE("a division gives back exactly what was taken, whatever remains of it"
   }
 }
 
+TEST_CASE(
+    "a packet that may come back keeps its credits and what it was made of until it is past") {
+  for (const std::uint32_t followers_at_first : {1U, 2U}) {
+    CAPTURE(followers_at_first);
+    Entered entered(0, 1000);
+    // What the device stage is given, perhaps with another stage beside it.
+    PacketPtr given =
+        entered.claim().pass_on(AnyPayload::of(Num{5, 400}), followers_at_first, kAll);
+    std::vector<PacketPtr> others(followers_at_first - 1, given);
+    const std::uint64_t share = 1000 / followers_at_first;
+    for (int take = 1; take <= 3; ++take) {
+      CAPTURE(take);
+      Claim device(std::move(given), 1);
+      CHECK(device.take() == take);
+      CHECK(device.packet().payload().as<Num>()->value == 5);
+      PacketPtr made = device.pass_on(AnyPayload::of(Num{10 + take, 1}), 1, 1, true);
+      CHECK(entered.credits.use().bytes == 1000);  // none back: the next take may be larger
+      Claim between(std::move(made), 2);
+      CHECK(between.take() == take);
+      made = between.pass_on(AnyPayload::of(Num{20 + take, 1}), 1, 1, true);
+      Claim judge(std::move(made), 3);
+      CHECK(judge.packet().payload().as<Num>()->value == 20 + take);
+      CHECK(judge.take() == take);
+      if (take < 3) {
+        given = judge.send_back();
+        CHECK(entered.listener.said.empty());
+        continue;
+      }
+      PacketPtr good = judge.pass_on(AnyPayload::of(Num{99, 10}), 1, 2);
+      CHECK(entered.credits.use().bytes == 1000 - share + 21);  // 1 + 10 * 2 of its share
+      Claim last(std::move(good), 4);
+      CHECK(last.take() == 1);
+      last.end(Ending::kWritten, "end", true);
+    }
+    for (PacketPtr& other : others) Claim(std::move(other), 9).end(Ending::kWritten, "end", true);
+    CHECK(entered.listener.said == Said{"r written"});
+    given.reset();
+    others.clear();
+    CHECK(entered.all_credits_are_back());
+  }
+}
+
+TEST_CASE("a take that is made in the lane goes on with its number") {
+  Entered entered(0, 100);
+  Claim device = entered.claim();
+  device.take_again();
+  CHECK(device.take() == 2);
+  Claim judge(device.pass_on(AnyPayload::of(Num{7}), 1, 1, true), 1);
+  CHECK(judge.take() == 2);
+  Claim device_again(judge.send_back(), 0);
+  CHECK(device_again.take() == 3);
+  CHECK(device_again.packet().payload().as<Num>()->value == 1);
+  device_again.end(Ending::kFailed, "end", Error{"no", "good"});
+  CHECK(entered.listener.said == Said{"r failed"});
+  CHECK(entered.all_credits_are_back());
+}
+
+TEST_CASE("a packet on its way back that is lost ends its record as failed") {
+  Entered entered(0, 100);
+  {
+    Claim judge(entered.claim().pass_on(AnyPayload::of(Num{7}), 1, 1, true), 1);
+    const PacketPtr lost = judge.send_back();
+  }
+  CHECK(entered.listener.said == Said{"r failed"});
+  CHECK(entered.all_credits_are_back());
+}
+
 TEST_CASE("credits go to the children by what they need, and what none needs comes back at once") {
   const auto divided = [](std::uint64_t bytes, double growth) {
     Entered entered(0, bytes);

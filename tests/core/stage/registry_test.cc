@@ -45,6 +45,21 @@ struct CountsRecords final : Gather<Number, Number> {
   Number process(const Gathered<Number>&, const Item&) { return {++calls}; }
 };
 
+struct RetakesRecords final : Gather<Number, Number> {
+  static void describe(Spec<RetakesRecords>& spec) { spec.name("retakes_records").may_retake(); }
+  Number process(const Gathered<Number>&, const Item&) { return {}; }
+};
+
+/// Leaves the three out and finds the two faulty.
+struct Inspects final : Filter<Number> {
+  static void describe(Spec<Inspects>& spec) { spec.name("inspects"); }
+  Result<Passed> process(const Number& in, const Item&) const {
+    if (in.value == 3) return Filtered{"three"};
+    if (in.value == 2) return Error{"two", "a two"};
+    return Passed{};
+  }
+};
+
 StageType named(std::string name) {
   StageType type;
   type.spec.name = std::move(name);
@@ -99,6 +114,26 @@ TEST_CASE("a stage whose process changes its members is refused unless it says t
                        std::logic_error);
   CHECK(make_stage_type<CountsOpenly>().spec.serial);
   CHECK(make_stage_type<CountsRecords>().kind == StageKind::kGather);
+}
+
+TEST_CASE("only a stage that is given items one by one can ask for other takes of them") {
+  CHECK_THROWS_WITH_AS(make_stage_type<RetakesRecords>(),
+                       "stage type 'retakes_records': only a map, filter, expand or sink can be "
+                       "may_retake()",
+                       std::logic_error);
+}
+
+TEST_CASE("a filter may pass an item on uncopied, leave it out or find it faulty") {
+  StageAdapter<Inspects> stage;
+  const RecordKey record;
+  const std::vector<std::uint32_t> path;
+  const Item item{record, path};
+  const AnyPayload good = AnyPayload::of(Number{1});
+  const auto passed = stage.process(good, item);
+  REQUIRE(passed.ok());
+  CHECK(passed->as<Number>() == good.as<Number>());
+  CHECK(stage.process(AnyPayload::of(Number{3}), item).filtered().reason == "three");
+  CHECK(stage.process(AnyPayload::of(Number{2}), item).error().code == "two");
 }
 
 TEST_CASE("a call that a stage's kind does not have throws, an optional one does nothing") {

@@ -309,3 +309,36 @@ TEST_CASE("a pipe is read like a file, however small its pieces") {
   CHECK(entries[0].conversation->turns[0].text.size() == 700'000);
   CHECK(entries[1].key.id == "b");
 }
+
+TEST_CASE("a reader that waits for a pipe hears a request to stop") {
+  const TempFolder folder;
+  const std::string path = (folder.path() / "pipe").string();
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  for (const bool opened : {false, true}) {
+    CAPTURE(opened);
+    const int writer = opened ? ::open(path.c_str(), O_RDWR) : -1;
+    std::stop_source stop;
+    std::jthread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      stop.request_stop();
+    });
+    CHECK_FALSE(ConversationReader::open(path, {}, stop.get_token()).ok());  // nothing was read
+    if (opened) ::close(writer);
+  }
+  // In the middle of an array.
+  const int writer = ::open(path.c_str(), O_RDWR);
+  const std::string content = "[" + record("a", "1") + ", " + record("b", "2") + ", ";
+  REQUIRE(::write(writer, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+  std::stop_source stop;
+  Result<ConversationReader> reader = ConversationReader::open(path, {}, stop.get_token());
+  REQUIRE(reader.ok());
+  std::jthread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    stop.request_stop();
+  });
+  CHECK(reader->next()->key.id == "a");
+  while (reader->next()) {
+  }
+  CHECK_FALSE(reader->failure().has_value());
+  ::close(writer);
+}

@@ -113,6 +113,25 @@ TEST_CASE(
       R"({"from":"gpt","value":"Me.","spoken":"Me."}],"status":"written"})");
 }
 
+TEST_CASE("a sentence that was spoken anew says which take it is, and others say nothing") {
+  const auto conversation = two_turns();
+  for (const int take : {1, 3}) {
+    CAPTURE(take);
+    Gathered<AudioFile> gathered;
+    gathered.origin = AnyPayload(conversation);
+    Arrived arrived = file(sentence(conversation, 0, 0, "Who?"), "audio/00/sft_7_0_0.wav");
+    AudioFile written = *arrived.payload;
+    Speech speech = *written.speech;
+    speech.take = take;
+    written.speech = std::make_shared<const Speech>(speech);
+    arrived.payload = std::make_shared<const AudioFile>(written);
+    gathered.arrived = {arrived};
+    const std::string made = manifest_line(kRecord, gathered);
+    CHECK((made.find(R"("voice":"default@3f2a","take":3})") != std::string::npos) == (take == 3));
+    CHECK((made.find("\"take\"") != std::string::npos) == (take == 3));
+  }
+}
+
 TEST_CASE("a record with a failed sentence is failed, whatever stage it failed at") {
   const auto conversation = two_turns();
   const Error error{"write_failed", "no space"};

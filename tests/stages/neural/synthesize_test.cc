@@ -17,7 +17,8 @@ using flowtts::testing::TempFolder;
 
 namespace {
 
-/// An engine whose samples are what it was given: speaker, speed, the seed's lower bits, tokens.
+/// An engine whose samples are what it was given: speaker, speed, the seed's lower bits, tokens. A
+/// sentence that begins with '!' has no end.
 struct EchoEngine final : VoiceEngine {
   std::vector<Result<VoiceSound>> speak(std::span<const VoiceInput> batch, std::size_t) override {
     std::vector<Result<VoiceSound>> rows;
@@ -29,12 +30,13 @@ struct EchoEngine final : VoiceEngine {
       std::vector<float> row{static_cast<float>(input.speaker), static_cast<float>(input.speed),
                              static_cast<float>(input.seed & 0xFFFFU)};
       row.insert(row.end(), input.tokens.begin(), input.tokens.end());
-      rows.emplace_back(VoiceSound{std::move(row), nullptr});
+      rows.emplace_back(VoiceSound{std::move(row), nullptr, input.tokens.front() == '!'});
     }
     return rows;
   }
   std::size_t max_batch() const override { return 5; }
   std::string numerics() const override { return "echo"; }
+  bool draws() const override { return true; }
 };
 
 /// Registers the engine's format, once for the program.
@@ -206,6 +208,52 @@ TEST_CASE_FIXTURE(Fixture, "The voice is spoken with speaker, speed and seed, an
     seeds.insert(speech.seed);
   }
   CHECK(seeds.size() == 9);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "Another take has the same speaker and another seed; the first is as ever") {
+  const auto stage = make("synthesize");
+  REQUIRE_FALSE(stage->open({}).has_value());
+  DeviceContext device({}, 0);
+  REQUIRE_FALSE(stage->load(device).has_value());
+  const AnyPayload payload = AnyPayload::of(Phonemes{sentence("hi", 1, 2), {'h', 'i'}});
+  std::set<std::uint64_t> seeds;
+  std::set<std::string> speakers;
+  for (const int take : {1, 2, 3}) {
+    const Item item{kRecord, kPath, 42, 1, take};
+    const Item retried{kRecord, kPath, 42, 2, take};
+    const AnyBatchItem items[] = {{payload, item}, {payload, retried}};
+    const auto results = stage->process_batch(items, device);
+    const Speech& speech = *results[0]->as<Audio>()->speech;
+    CHECK(speech.take == take);
+    CHECK(speech.seeded);
+    CHECK(speech.cut_short == false);
+    CHECK(results[1]->as<Audio>()->speech->seed == speech.seed);  // an attempt draws the same
+    if (take == 1) CHECK(speech.seed == draw(42, kRecord, "synthesis", (1ULL << 32U) + 2));
+    seeds.insert(speech.seed);
+    speakers.insert(speech.speaker);
+  }
+  CHECK(seeds.size() == 3);
+  CHECK(speakers.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "What the model read and that it found no end go with the audio") {
+  const auto stage = make("synthesize", "{speed: 1.5}");
+  REQUIRE_FALSE(stage->open({}).has_value());
+  DeviceContext device({}, 0);
+  REQUIRE_FALSE(stage->load(device).has_value());
+  const AnyPayload payloads[] = {AnyPayload::of(Phonemes{sentence("a"), {'a', 'b'}}),
+                                 AnyPayload::of(Phonemes{sentence("A", 1), {'a', 'b'}}),
+                                 AnyPayload::of(Phonemes{sentence("c"), {'!', 'b'}})};
+  std::vector<AnyBatchItem> items;
+  for (const AnyPayload& payload : payloads) items.push_back({payload, kItem});
+  const auto results = stage->process_batch(items, device);
+  const auto speech = [&](std::size_t i) { return *results[i]->as<Audio>()->speech; };
+  CHECK(speech(0).tokens_hash == speech(1).tokens_hash);
+  CHECK(speech(0).tokens_hash != speech(2).tokens_hash);
+  CHECK_FALSE(speech(0).cut_short);
+  CHECK(speech(2).cut_short);
+  CHECK(speech(0).speed == 1.5);
 }
 
 TEST_CASE_FIXTURE(Fixture, "An error of one sentence is an error of that sentence") {

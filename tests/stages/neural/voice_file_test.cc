@@ -204,6 +204,9 @@ TEST_CASE(
        "DIR/v.yaml:13:31: error[wrong-type]: voice 'gate': 'seconds_per_character' is a list of "
        "two "
        "numbers, the shorter first: [0.035, 1.2]"},
+      {with_line("gate: {seconds_per_character: [0.03, 1.5]}", "gate: {seconds_per_word: [0.2]}"),
+       "DIR/v.yaml:13:26: error[wrong-type]: voice 'gate': 'seconds_per_word' is a list of two "
+       "numbers, the shorter first: [0.1, 6]"},
       {with_line("gate: {seconds_per_character: [0.03, 1.5]}", "gate: 3"),
        "DIR/v.yaml:13:7: error[wrong-type]: voice 'gate': found '3', expected a map of parameters"},
       {with_line("precision: float32", "compile: {exporter: gone.py}"),
