@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/faults/kill.py [--trials N] [--kills K] [--signals S,S] [--seed S] [--records R]
+"""tests/faults/kill.py [--trials N] [--kills K] [--signals S,S] [--seed S] [--records R] [--sink files|shards]
 
 Ends a run at a random moment, goes on with it, ends that too, up to K times, and lets it come to its
 end at last. Each time the folder must hold what a run leaves that nothing disturbed: the same
@@ -67,7 +67,7 @@ def judge_second(bench, output, first, what):
 def main():
     given = harness.arguments(__doc__, trials=15, kills=3, signals="KILL,KILL,TERM,TERM+TERM,TWO",
                               seed=1, records=120)
-    bench = harness.Bench("kill", records=given.records)
+    bench = harness.Bench("kill", records=given.records, sink=given.sink)
     report = harness.Report()
     ended = {}
     for trial in range(given.trials):
