@@ -76,6 +76,8 @@ def main():
         path = output / draw.choice(("journal.jsonl", "manifest.jsonl"))
         if not path.exists() or path.stat().st_size == 0:
             report.add("interrupted: nothing to flip yet")
+        elif b'{"end":' in (output / "journal.jsonl").read_bytes():
+            report.add("interrupted: was complete")
         else:
             what = f"flip {number}, killed at call {at}, {flip(path, draw)}"
             fault = bench.finish(output, what)
