@@ -176,6 +176,12 @@ class Reader {
   std::uint64_t number_ = 0;
 };
 
+/// Without a journal nothing can be known as done: whatever is wrong with it ends the run.
+Error without_it(Error error) {
+  error.fatal = true;
+  return error;
+}
+
 }  // namespace
 
 bool JournalContents::complete() const {
@@ -208,16 +214,16 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::filesystem::path& path
                                                JournalContents& contents) {
   // First of all the file is there, for good: by it a folder is known as a run's.
   const int made = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-  if (made < 0) return write_error("create", path, errno);
+  if (made < 0) return without_it(write_error("create", path, errno));
   ::close(made);
-  if (auto error = sync_folder(path.parent_path())) return *error;
+  if (auto error = sync_folder(path.parent_path())) return without_it(*error);
 
   Reader reader(path, contents);
   const auto dropped = keep_lines(path, [&](std::string_view line) { return reader.read(line); });
-  if (!dropped.ok()) return dropped.error();
+  if (!dropped.ok()) return without_it(dropped.error());
   if (dropped->torn_bytes > 0) reader.read_torn(dropped->torn_bytes);
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (descriptor < 0) return write_error("open", path, errno);
+  if (descriptor < 0) return without_it(write_error("open", path, errno));
   return std::unique_ptr<Journal>(new Journal(path, descriptor));
 }
 
@@ -227,9 +233,7 @@ std::optional<Error> Journal::append_lines(std::string_view lines) {
   int failed = write_all(descriptor_, lines);
   if (failed == 0 && ::fdatasync(descriptor_) != 0) failed = errno;
   if (failed == 0) return std::nullopt;
-  Error error = write_error("append to", path_, failed);
-  error.fatal = true;  // without it nothing more can be known as done
-  return error;
+  return without_it(write_error("append to", path_, failed));
 }
 
 std::optional<Error> Journal::append(const JournalSession& session) {

@@ -91,7 +91,10 @@ std::optional<Error> OutputFolder::open_files(JournalContents& contents) {
   auto journal = Journal::open(path_ / kJournal, contents);
   if (!journal.ok()) return journal.error();
   journal_ = std::move(*journal);
-  if (auto error = sync_folder(path_.parent_path())) return error;
+  if (auto error = sync_folder(path_.parent_path())) {
+    error->fatal = true;
+    return error;
+  }
   std::filesystem::create_directories(path_ / "log");
   log_ =
       ::open((path_ / "log" / "run.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/faults/bit_flips.py [--flips N] [--records R] [--seed S]
+"""tests/faults/bit_flips.py [--flips N] [--records R] [--sink files|shards] [--seed S]
 
 Flips a bit in a file of the output folder:
 
@@ -8,7 +8,8 @@ Flips a bit in a file of the output folder:
   complete:    in the journal or the manifest of a run that is complete. Going on must either leave a
                folder that is as it should be, or leave it to `flowtts verify`, which must end with
                status 1 and name the file; `flowtts verify --repair` must put it right.
-  audio:       in a file of audio. `flowtts verify` must name the file, and --repair put it right.
+  audio:       in a file of audio or a shard. `flowtts verify` must name the file, and --repair put it
+               right.
 
 ctest (faults/bit_flips) has a short form. The long one:
 
@@ -60,7 +61,7 @@ def check_by_verify(bench, output, path, what):
 
 def main():
     given = harness.arguments(__doc__, flips=12, records=24, seed=1)
-    bench = harness.Bench("bit_flips", records=given.records)
+    bench = harness.Bench("bit_flips", records=given.records, sink=given.sink)
     report = harness.Report()
     log = bench.folder / "calls"
     bench.run(bench.output("counted"), env=bench.faulty(bench.output("counted"), log=log))
@@ -75,6 +76,8 @@ def main():
         path = output / draw.choice(("journal.jsonl", "manifest.jsonl"))
         if not path.exists() or path.stat().st_size == 0:
             report.add("interrupted: nothing to flip yet")
+        elif b'{"end":' in (output / "journal.jsonl").read_bytes():
+            report.add("interrupted: was complete")
         else:
             what = f"flip {number}, killed at call {at}, {flip(path, draw)}"
             fault = bench.finish(output, what)
@@ -88,7 +91,7 @@ def main():
             if names:
                 path = output / draw.choice(names)
             else:
-                path = draw.choice(sorted(output.rglob("*.wav")))
+                path = draw.choice(sorted([*output.rglob("*.wav"), *output.rglob("*.tar")]))
             what = f"{kind} flip {number}, {flip(path, draw)}"
             if kind == "complete":
                 done = bench.run(output, "--json")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/faults/memory.py [--trials N] [--records R] [--seed S]
+"""tests/faults/memory.py [--trials N] [--records R] [--sink files|shards] [--seed S]
 
 Lets memory run out: one call of operator new, or a hundred in a row, throws std::bad_alloc, at a
 random moment of a run. Then either items fail by name, or the run ends with status 2 or 3, or the
@@ -27,8 +27,8 @@ def retry(output):
 
 
 def main():
-    given = harness.arguments(__doc__, trials=40, records=24, seed=1)
-    bench = harness.Bench("memory", records=given.records)
+    given = harness.arguments(__doc__, trials=20, records=24, seed=1)
+    bench = harness.Bench("memory", records=given.records, sink=given.sink)
     report = harness.Report()
     count = bench.folder / "count"
     bench.run(bench.output("counted"), env={"LD_PRELOAD": str(SHIM), "FLOWTTS_NEW_COUNT": str(count)})

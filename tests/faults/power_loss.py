@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/faults/power_loss.py [--states N] [--variants V] [--records R] [--seed S]
+"""tests/faults/power_loss.py [--states N] [--variants V] [--records R] [--sink files|shards] [--seed S]
 
 Records what a run does to its output folder, call by call, and builds the folders that a power cut
 may leave behind: at every moment, of what was not synced
@@ -229,8 +229,8 @@ def replay(bench, kind, begin, calls, data, given, report, seen):
 
 
 def main():
-    given = harness.arguments(__doc__, states=60, variants=2, records=24, seed=1)
-    bench = harness.Bench("power_loss", records=given.records, commit_every=0.005)
+    given = harness.arguments(__doc__, states=40, variants=2, records=24, seed=1)
+    bench = harness.Bench("power_loss", records=given.records, sink=given.sink, commit_every=0.005)
     report = harness.Report()
     seen = set()
     output = bench.output("recorded")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/faults/syscalls.py [--kinds K,L] [--every N] [--records R] [--only CALLS]
+"""tests/faults/syscalls.py [--kinds K,L] [--every N] [--records R] [--sink files|shards] [--only CALLS]
 
 Lets every call that changes the output folder go wrong in turn: the n-th one fails with ENOSPC, EIO
 or EINTR, writes half of what it should, or the program is killed before or after it, or in the
@@ -50,8 +50,8 @@ def judge(bench, output, done, kind, what):
 
 
 def main():
-    given = harness.arguments(__doc__, kinds=KINDS, every=40, first=1, records=30, only="")
-    bench = harness.Bench("syscalls", records=given.records)
+    given = harness.arguments(__doc__, kinds=KINDS, every=80, first=1, records=14, only="")
+    bench = harness.Bench("syscalls", records=given.records, sink=given.sink)
     calls = count_calls(bench)
     print(f"{len(calls)} calls: " + ", ".join(f"{calls.count(call)} {call}"
                                               for call in sorted(set(calls))))
