@@ -66,6 +66,18 @@ class StageChecker final : public Checker {
   Diagnostics& diagnostics_;
 };
 
+/// \param configured whether all parameters are set; otherwise only its type can be asked.
+std::string runtime_of(const PipelineStage& stage, bool configured) {
+  if (stage.type->kind != StageKind::kDevice) return "";
+  try {
+    std::string own = configured ? stage.stage->runtime() : "";
+    if (!own.empty()) return own;
+  } catch (const std::exception&) {
+    // Whatever it stumbled over, its check meets as well, and says so in its place.
+  }
+  return stage.type->spec.runtime;
+}
+
 }  // namespace
 
 std::string PipelineCompiler::name_of(const PipelineStage& stage) const {
@@ -244,8 +256,8 @@ void PipelineCompiler::read_stage(const yaml::NodePtr& node) {
   }
   if (stage.type) {
     read_numbers(*node, stage);
-    read_devices(*node, stage);
     configure(*node, stage);
+    read_devices(*node, stage);
   }
   pipeline_.stages_.push_back(std::move(stage));
   nodes_.push_back(node);
@@ -360,7 +372,16 @@ void PipelineCompiler::read_devices(const yaml::Node& node, PipelineStage& stage
   const std::vector<std::string>& names = *given;
   const yaml::Node* devices = value_at(node, "devices");
   if (!gpus_) gpus_ = options_.gpus ? options_.gpus() : visible_gpus();
-  const bool cpu_only = stage.type->spec.runtime == "host";  // core itself reaches no GPU
+  const bool cpu_only = stage.runtime == "host";  // core itself reaches no GPU
+  const auto is_gpu = [](const std::string& device) { return device.starts_with("cuda"); };
+  if (const auto gpu = std::find_if(names.begin(), names.end(), is_gpu);
+      cpu_only && gpu != names.end()) {
+    error(devices->where, "bad-device",
+          fmt::format("{}: 'devices': found '{}', and as it is configured this stage works on CPUs "
+                      "alone; allowed are auto, cpu and cpu:N",
+                      name_of(stage), *gpu));
+    return;
+  }
   auto parsed = parse_devices(names, cpu_only ? std::vector<DeviceInfo>() : *gpus_);
   if (parsed.ok()) {
     stage.devices = *parsed;
@@ -378,6 +399,7 @@ void PipelineCompiler::configure(const yaml::Node& node, PipelineStage& stage) {
   read_params(with, stage.type->spec.params, stage.stage->object(), where, name_of(stage), found);
   const bool good = !found.has_errors();
   for (const Diagnostic& one : found.sorted()) error(one.where, one.code, one.message);
+  stage.runtime = runtime_of(stage, good);
   if (!good) return;  // what a stage finds in half-set parameters would only confuse
   StageChecker checker(node, name_of(stage), stage, diagnostics_);
   try {

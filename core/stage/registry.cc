@@ -61,6 +61,7 @@ bool AnyStage::keep(const RecordKey&, std::uint64_t) const { not_this_kind("keep
 bool AnyStage::needs_scan() const { return false; }
 std::optional<Error> AnyStage::prepare(const RecordScan&, std::uint64_t) { return std::nullopt; }
 std::optional<Error> AnyStage::load(DeviceContext&) { return std::nullopt; }
+std::string AnyStage::runtime() const { return ""; }
 std::size_t AnyStage::length(const AnyPayload&) const { not_this_kind("length"); }
 std::size_t AnyStage::max_batch(DeviceId) const { return 0; }
 std::vector<Result<AnyPayload>> AnyStage::process_batch(std::span<const AnyBatchItem>,

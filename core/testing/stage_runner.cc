@@ -47,7 +47,7 @@ struct StageRunner::Impl {
 
   std::optional<Error> load() {
     if (loaded) return std::nullopt;
-    auto made = make_device_runtime(stage->type->spec.runtime);
+    auto made = make_device_runtime(stage->runtime);
     if (!made.ok()) return made.error();
     if (auto started = (*made)->start(device.device(), {}); !started.ok()) return started.error();
     auto copy = stage->stage->clone();

@@ -54,6 +54,7 @@ struct PipelineStage {
   const StageType* type = nullptr;
   std::unique_ptr<AnyStage> stage;  ///< Configured and checked.
   int concurrency = 1;
+  std::string runtime;            ///< The device runtime of a device stage.
   std::vector<DeviceId> devices;  ///< Of a device stage.
   int lanes = 0;                  ///< A device; 0: chosen at run time.
   BatchSettings batch;

@@ -77,7 +77,8 @@ class Spec {
     return *this;
   }
 
-  /// The device runtime ("torch") that a device stage needs on its lanes.
+  /// The device runtime ("torch") that a device stage needs on its lanes, unless the stage itself
+  /// says another one: see DeviceStage.
   Spec& runtime(std::string name) { return set(spec_.runtime, std::move(name)); }
 
   /// Declares a parameter kept in `member`. What follows (`required`, `range`, ...) says more of it.

@@ -244,6 +244,10 @@ class StageAdapter final : public AnyStage {
     if constexpr (requires { stage_.load(device); }) return stage_.load(device);
     return std::nullopt;
   }
+  std::string runtime() const override {
+    if constexpr (requires { stage_.runtime(); }) return stage_.runtime();
+    return AnyStage::runtime();
+  }
   std::size_t length(const AnyPayload& in) const override {
     if constexpr (kKind == StageKind::kDevice) {
       static_assert(

@@ -158,6 +158,13 @@ struct PreparedItem {
 /// no queue, thread or other device. An Error without payload (`fatal`) ends the run; two codes
 /// mean more than that, see kOutOfMemoryCode and kDeviceLostCode.
 ///
+/// Runtime. A stage that only knows once its parameters are set which device runtime its lanes need
+/// may have
+///
+///     std::string runtime() const;
+///
+/// asked once, by `flowtts check` as well, in place of what its spec says. On the runtime "host" it works on CPUs alone.
+///
 /// Fixed shapes. Where what a device computes depends on the shape of a batch, a stage may have
 ///
 ///     BatchShapes shapes() const;                                // asked once, after `load`
