@@ -42,7 +42,12 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
             "The speaker is drawn for each turn from the run's seed, the record and the turn's "
             "number, so that all sentences of a turn have one speaker and a run can be repeated. "
             "A sentence sounds the same whatever else is in its batch; between CPU and GPU samples "
-            "differ slightly. On a CPU each sentence is a batch of its own.")
+            "differ slightly. On a CPU the default voice takes each sentence as a batch of its "
+            "own.\n\n"
+            "The voice `configs/voices/tones.yaml` needs no model, no LibTorch and no GPU: it "
+            "plays "
+            "a tone for each sound of the sentence, thousands of sentences a second. With it a "
+            "pipeline, a disk and settings are tried out before the real voice is there.")
         .param("voice", &Synthesize::voice, "The voice file.")
         .required()
         .example("configs/voices/default.yaml")
@@ -79,11 +84,12 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     checker.note(fmt::format("voice {} ({}), {} Hz, {}: {}", config->name, config->format,
                              config->sample_rate, names.size() == 1 ? "speaker" : "speakers",
                              fmt::join(names, ", ")));
+    if (config->model.empty()) return;
     // Weights may be stored in half precision and are used in single.
     std::error_code ignored;
     checker.device_bytes(2 * std::filesystem::file_size(config->model, ignored),
                          bytes_each_item(*config));
-    if (!visible_gpus().empty()) {
+    if (runtime() != "host" && !visible_gpus().empty()) {
       const Result<VoiceConfig> hashed = read_voice(voice, /*hash=*/true);
       if (hashed.ok()) note_voice_on_card(*hashed, precision, compiled, checker);
     }
@@ -116,6 +122,13 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     if (!engine.ok()) return engine.error();
     engine_ = std::move(engine).value();
     return std::nullopt;
+  }
+
+  /// LibTorch's, or what else the voice's format needs.
+  std::string runtime() const {
+    const Result<VoiceConfig> config = read_voice(voice, /*hash=*/false);
+    const VoiceFormat* format = config.ok() ? find_voice_format(config->format) : nullptr;
+    return format ? format->runtime : "torch";
   }
 
   std::size_t length(const Phonemes& phonemes) const { return phonemes.tokens.size(); }

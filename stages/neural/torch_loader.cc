@@ -49,13 +49,14 @@ struct Registration {
       if (!module.ok()) return module.error();
       return (*module)->make_runtime();
     });
-    register_voice_format("torchscript",
-                          [](const VoiceConfig& voice, DeviceId device,
-                             const VoiceOptions& options) -> Result<std::shared_ptr<VoiceEngine>> {
-                            const auto module = load_torch_module();
-                            if (!module.ok()) return module.error();
-                            return (*module)->open_torchscript(voice, device, options);
-                          });
+    VoiceFormat format{"torchscript", "torch", {}};
+    format.factory = [](const VoiceConfig& voice, DeviceId device,
+                        const VoiceOptions& options) -> Result<std::shared_ptr<VoiceEngine>> {
+      const auto module = load_torch_module();
+      if (!module.ok()) return module.error();
+      return (*module)->open_torchscript(voice, device, options);
+    };
+    register_voice_format(std::move(format));
   }
 };
 const Registration kRegistration;

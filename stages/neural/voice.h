@@ -20,8 +20,9 @@ namespace flowtts {
 struct VoiceConfig {
   std::filesystem::path file;  ///< That it was read from.
   std::string name;
-  std::string format;             ///< "torchscript", or another registered voice format.
-  std::filesystem::path model;    ///< Absolute, or relative to the working directory.
+  std::string format;  ///< "torchscript", "tones", or another registered voice format.
+  /// Absolute, or relative to the working directory; empty where the format has no model.
+  std::filesystem::path model;
   std::uint32_t sample_rate = 0;  ///< Of the module's audio, hertz.
   std::uint32_t hop = 0;          ///< Samples a frame; 0 for a module without frames.
   std::vector<std::string> languages;
@@ -35,7 +36,7 @@ struct VoiceConfig {
   std::filesystem::path exporter;
   double min_seconds_per_character = 0;
   double max_seconds_per_character = 0;
-  std::string hash;  ///< XXH3-128 over the voice file and the model file, 32 hex digits.
+  std::string hash;  ///< XXH3-128 over the voice file and any model file, 32 hex digits.
 
   /// "default@3f2a90c1": the name and the hash's first 8 digits; the name where there is no hash.
   std::string label() const;
@@ -115,9 +116,21 @@ class VoiceEngine {
 using VoiceEngineFactory = std::function<Result<std::shared_ptr<VoiceEngine>>(
     const VoiceConfig&, DeviceId, const VoiceOptions&)>;
 
-/// Registers the engine for a voice format. Before a run starts.
+/// A kind of voice: how its model is stored, and what speaks it.
+struct VoiceFormat {
+  std::string name;  ///< What a voice file says under `format`.
+  std::string
+      runtime;  ///< The device runtime that its engines need: "torch", "host" for CPUs alone.
+  VoiceEngineFactory factory;
+  bool has_model = true;  ///< Whether its voices name a model file.
+};
+
+/// Makes a format known. Before a run starts.
 /// Throws std::logic_error where the name is taken: a mistake in a program.
-void register_voice_format(std::string format, VoiceEngineFactory factory);
+void register_voice_format(VoiceFormat format);
+
+/// Null where nobody has registered it. Valid for the life of the program. Thread-safe.
+const VoiceFormat* find_voice_format(const std::string& name);
 
 /// The registered formats, sorted.
 std::vector<std::string> voice_formats();

@@ -50,7 +50,6 @@ std::vector<ParamInfo> top_level_params() {
       .required()
       .one_of(voice_formats())
       .param("model", &VoiceFile::model, "the model file, relative to the voice file")
-      .required()
       .param("sample_rate", &VoiceFile::sample_rate, "of the model's audio")
       .required()
       .range(1'000, 384'000)
@@ -139,8 +138,23 @@ class VoiceReader {
             fmt::format("voice: 'flowtts_voice': this is version {}; this FlowTTS reads version {}",
                         voice_.version, kFormatVersion));
     }
+    check_has_model();
     check_names("speakers", voice_.speakers);
     check_names("languages", voice_.languages);
+  }
+
+  /// Whether there is a model to be named depends on the format.
+  void check_has_model() {
+    const VoiceFormat* format = find_voice_format(voice_.format);
+    const yaml::Entry* model = root_->find("model");
+    if (format && !format->has_model) {
+      if (!model) return;
+      error(model, "misplaced-key",
+            fmt::format("voice: 'model': a voice of the format '{}' has none", voice_.format));
+    } else if (!model) {
+      diagnostics_.error(file_, "missing-key",
+                         "voice: 'model' is required: the model file, relative to the voice file");
+    }
   }
 
   void read_blocks() {
@@ -215,7 +229,7 @@ class VoiceReader {
             "voice: 'parts' is required where the voice has 'compile': only the render part is "
             "compiled");
     }
-    check_file(root_->find("model"), "voice: 'model'", voice_.model);
+    if (!voice_.model.empty()) check_file(root_->find("model"), "voice: 'model'", voice_.model);
     if (!voice_.exporter.empty()) {
       check_file(compile->value->find("exporter"), "voice 'compile': 'exporter'", voice_.exporter);
     }
@@ -241,7 +255,7 @@ class VoiceReader {
     VoiceConfig config;
     config.name = voice_.name;
     config.format = voice_.format;
-    config.model = beside_voice(voice_.model);
+    if (!voice_.model.empty()) config.model = beside_voice(voice_.model);
     config.sample_rate = voice_.sample_rate;
     config.hop = voice_.hop;
     config.languages = voice_.languages;
@@ -316,6 +330,7 @@ Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash) {
   if (!hash) return config;
   ContentHash content;
   for (const std::filesystem::path& part : {file, config.model}) {
+    if (part.empty()) continue;
     if (std::optional<Error> error = content.add(part)) return *std::move(error);
   }
   config.hash = content.hex();

@@ -40,13 +40,15 @@ struct EchoEngine final : VoiceEngine {
 /// Registers the engine's format, once for the program.
 void register_echo() {
   static const bool once = [] {
-    register_voice_format("test_echo",
-                          [](const VoiceConfig&, DeviceId device,
-                             const VoiceOptions&) -> Result<std::shared_ptr<VoiceEngine>> {
-                            if (device.index == 9)
-                              return Error{"no_such_device", "there is no device 9", false, true};
-                            return std::shared_ptr<VoiceEngine>(std::make_shared<EchoEngine>());
-                          });
+    VoiceFormat format{"test_echo", "test_runtime", {}};
+    format.factory = [](const VoiceConfig&, DeviceId device,
+                        const VoiceOptions&) -> Result<std::shared_ptr<VoiceEngine>> {
+      if (device.index == 9) {
+        return Error{"no_such_device", "there is no device 9", false, true};
+      }
+      return std::shared_ptr<VoiceEngine>(std::make_shared<EchoEngine>());
+    };
+    register_voice_format(std::move(format));
     return true;
   }();
   CHECK(once);
@@ -137,6 +139,24 @@ TEST_CASE_FIXTURE(Fixture, "The check tells who will speak and how much memory i
   REQUIRE(found.notes.size() == 1);
   CHECK(found.notes.front() == "voice echo (test_echo), 8000 Hz, speakers: carl, anna");
   CHECK(found.bytes > 1'000'000);
+}
+
+TEST_CASE_FIXTURE(Fixture, "The voice's format decides which device runtime the stage needs") {
+  CHECK(make("synthesize")->runtime() == "test_runtime");
+  voice = "configs/voices/tones.yaml";
+  CHECK(make("synthesize")->runtime() == "host");
+  voice = "configs/voices/default.yaml";
+  CHECK(make("synthesize")->runtime() == "torch");
+  voice = "configs/voices/gone.yaml";
+  CHECK(make("synthesize")->runtime() == "torch");
+}
+
+TEST_CASE_FIXTURE(Fixture, "A voice without a model says nothing of device memory") {
+  voice = "configs/voices/tones.yaml";
+  Findings found;
+  make("synthesize")->check(found);
+  CHECK(found.errors.empty());
+  CHECK(found.bytes == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "An unknown speaker is found by the check") {

@@ -114,6 +114,13 @@ TEST_CASE("The voice that FlowTTS comes with can be read") {
   CHECK(voice->speakers == std::vector<std::string>{"slt", "rms", "awb", "kal16"});
 }
 
+TEST_CASE("A voice of a format without a model is read, and hashed by its file alone") {
+  const auto voice = read_voice("configs/voices/tones.yaml", true);
+  if (voice.is_error()) FAIL(voice.error().message);
+  CHECK(voice->model.empty());
+  CHECK(voice->hash.size() == 32);
+}
+
 TEST_CASE("The hash changes with the file and with the model, and with nothing else") {
   const TempFolder here, there;
   for (const TempFolder* folder : {&here, &there}) folder->write("plain.pt", "weights");
@@ -151,6 +158,12 @@ TEST_CASE(
            flowtts::list_words(flowtts::voice_formats()) + "; did you mean 'torchscript'?"},
       {with_line("model: plain.pt", "model: gone/plain.pt"),
        "DIR/v.yaml:4:8: error[missing-file]: voice: 'model': there is no file DIR/gone/plain.pt"},
+      {with_line("model: plain.pt", ""),
+       "DIR/v.yaml: error[missing-key]: voice: 'model' is required: the model file, relative to "
+       "the voice file"},
+      {with_line("format: torchscript", "format: tones"),
+       "DIR/v.yaml:4:8: error[misplaced-key]: voice: 'model': a voice of the format 'tones' has "
+       "none"},
       {with_line("sample_rate: 22050", "sample_rate: fast"),
        "DIR/v.yaml:5:14: error[wrong-type]: voice: 'sample_rate': found 'fast', expected an "
        "integer"},
@@ -233,6 +246,6 @@ TEST_CASE("A voice of a format that nobody has registered is refused with the ne
 }
 
 TEST_CASE("A format has one engine") {
-  CHECK_THROWS_WITH(flowtts::register_voice_format("torchscript", nullptr),
+  CHECK_THROWS_WITH(flowtts::register_voice_format({"torchscript", "host", nullptr}),
                     "voice format 'torchscript' is registered twice");
 }
