@@ -10,9 +10,10 @@ foreach(target IN ITEMS flowtts_command flowtts_torch flowtts_cuda)
   endif()
 endforeach()
 install(DIRECTORY core/include/ stages/include/ TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
-foreach(folder IN ITEMS configs pipelines)
+foreach(folder IN ITEMS configs pipelines workers)
   if(IS_DIRECTORY "${PROJECT_SOURCE_DIR}/${folder}")
-    install(DIRECTORY ${folder} DESTINATION "${CMAKE_INSTALL_DATADIR}/flowtts")
+    install(DIRECTORY ${folder} DESTINATION "${CMAKE_INSTALL_DATADIR}/flowtts"
+            PATTERN __pycache__ EXCLUDE)
   endif()
 endforeach()
 

@@ -22,6 +22,18 @@ endif()
 string(REGEX MATCH "^[0-9.]+" flowtts_torch_base_version "${flowtts_torch_version}")
 set_source_files_properties("${PROJECT_SOURCE_DIR}/stages/neural/voice_on_card.cc" PROPERTIES
                             COMPILE_DEFINITIONS FLOWTTS_TORCH_VERSION="${flowtts_torch_base_version}")
+# From the library's folder to share/flowtts, relative, so that a moved folder still finds it.
+file(RELATIVE_PATH flowtts_library_data_dir "/prefix/${CMAKE_INSTALL_LIBDIR}"
+     "/prefix/${CMAKE_INSTALL_DATADIR}/flowtts")
+file(RELATIVE_PATH flowtts_build_data_dir "${CMAKE_LIBRARY_OUTPUT_DIRECTORY}"
+     "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_DATADIR}/flowtts")
+set_source_files_properties("${PROJECT_SOURCE_DIR}/stages/neural/worker/environment.cc" PROPERTIES
+  COMPILE_DEFINITIONS
+  "FLOWTTS_LIBRARY_DATA_DIR=\"${flowtts_library_data_dir}\";FLOWTTS_BUILD_DATA_DIR=\"${flowtts_build_data_dir}\"")
+# The workers' SDK lies in the build folder as it does in an installation.
+configure_file("${PROJECT_SOURCE_DIR}/workers/flowtts_worker.py"
+               "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_DATADIR}/flowtts/workers/flowtts_worker.py"
+               COPYONLY)
 target_include_directories(flowtts PUBLIC
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>"
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/stages/include>"

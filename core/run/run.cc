@@ -1,5 +1,7 @@
 #include <flowtts/run.h>
 
+#include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -44,6 +46,40 @@ std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
   }
   return plans;
 }
+
+/// What stages have to say, for as long as there is a run: a library's thread may speak later.
+class RunWords {
+ public:
+  explicit RunWords(RunState& state) : shared_(std::make_shared<Shared>()) {
+    shared_->state = &state;
+  }
+  ~RunWords() {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->state = nullptr;
+  }
+  RunWords(const RunWords&) = delete;
+  RunWords& operator=(const RunWords&) = delete;
+
+  RunContext::Words log() const {
+    return [shared = shared_](const std::string& text) {
+      const std::lock_guard lock(shared->mutex);
+      if (shared->state) shared->state->log(text);
+    };
+  }
+  RunContext::Words warn() const {
+    return [shared = shared_](const std::string& text) {
+      const std::lock_guard lock(shared->mutex);
+      if (shared->state) shared->state->message(MessageLevel::kWarning, text);
+    };
+  }
+
+ private:
+  struct Shared {
+    std::mutex mutex;
+    RunState* state = nullptr;
+  };
+  std::shared_ptr<Shared> shared_;
+};
 
 /// Stages that have been opened, closed again in the opposite order whatever happens.
 class OpenStages {
@@ -264,8 +300,9 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options, OutputFolder* fo
   RunState state(pipeline, options, folder);
   state.message(MessageLevel::kInfo,
                 fmt::format("run of {} ({}) begins", pipeline.name(), pipeline.file()));
-  OpenStages stages(pipeline,
-                    {folder ? folder->path() : std::filesystem::path(), pipeline.settings().seed});
+  const RunWords words(state);
+  OpenStages stages(pipeline, {folder ? folder->path() : std::filesystem::path(),
+                               pipeline.settings().seed, words.log(), words.warn()});
   std::optional<Error> error = stages.open();
   if (!error) error = FilterPreparation(pipeline, stages.context(), options.stop).prepare();
   if (error) return not_begun(state, *error);

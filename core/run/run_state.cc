@@ -55,6 +55,10 @@ void RunState::message(MessageLevel level, const std::string& text) {
   observer_->message(level, text);
 }
 
+void RunState::log(const std::string& text) {
+  if (folder_) folder_->log(text);
+}
+
 void RunState::progress(const RunProgress& progress) {
   if (!observer_) return;
   const std::lock_guard lock(observer_mutex_);

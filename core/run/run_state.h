@@ -61,6 +61,8 @@ class RunState final {
   std::optional<Error> fatal() const;
 
   void message(MessageLevel level, const std::string& text);
+  /// Into the log alone.
+  void log(const std::string& text);
   void progress(const RunProgress& progress);
 
   void record_read() { records_read_.fetch_add(1, std::memory_order_relaxed); }

@@ -27,6 +27,10 @@ Result<void*> open_library(const std::string& name) {
 
 }  // namespace
 
+std::filesystem::path library_folder() {
+  return folder_of(reinterpret_cast<const void*>(&library_folder));
+}
+
 Result<void*> open_library_beside(const void* address, const std::string& file_name) {
   std::error_code ignored;
   const std::filesystem::path beside = folder_of(address) / file_name;

@@ -1,11 +1,16 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
 #include <flowtts/result.h>
 
 namespace flowtts {
+
+/// The folder of the library or program that FlowTTS's library code is in; empty where the linker
+/// does not know it.
+std::filesystem::path library_folder();
 
 /// Loads a module of FlowTTS (`libflowtts_torch.so`): the file beside the library or program that
 /// this code is in, or, where there is none, whatever the dynamic linker finds under that name.

@@ -84,7 +84,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     checker.note(fmt::format("voice {} ({}), {} Hz, {}: {}", config->name, config->format,
                              config->sample_rate, names.size() == 1 ? "speaker" : "speakers",
                              fmt::join(names, ", ")));
-    if (config->model.empty()) return;
+    // What a worker's processes take of a device is theirs.
+    if (config->model.empty() || runtime() == "worker") return;
     // Weights may be stored in half precision and are used in single.
     std::error_code ignored;
     checker.device_bytes(2 * std::filesystem::file_size(config->model, ignored),
@@ -95,13 +96,15 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     }
   }
 
-  std::optional<Error> open(const RunContext&) {
+  std::optional<Error> open(const RunContext& run) {
     Result<VoiceConfig> config = read_voice(voice, /*hash=*/true);
     if (!config.ok()) return config.error();
     auto speakers = choose_speakers(*config, speaker);
     if (!speakers.ok()) return speakers.error();
     config_ = std::make_shared<const VoiceConfig>(std::move(config).value());
     speakers_ = std::move(speakers).value();
+    log_ = run.log;
+    warn_ = run.warn;
     return std::nullopt;
   }
 
@@ -118,7 +121,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
   }
 
   std::optional<Error> load(DeviceContext& device) {
-    auto engine = open_voice(*config_, device.device(), {device.share(), precision, compiled});
+    auto engine =
+        open_voice(*config_, device.device(), {device.share(), precision, compiled, log_, warn_});
     if (!engine.ok()) return engine.error();
     engine_ = std::move(engine).value();
     return std::nullopt;
@@ -173,7 +177,7 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     const Sentence& sentence = phonemes.sentence;
     const std::uint64_t place = std::uint64_t{sentence.turn} << 32U | sentence.index;
     return {phonemes.tokens, draw_speaker(speakers_, item, sentence.turn), speed,
-            item.draw("synthesis", place)};
+            item.draw("synthesis", place), sentence.spoken};
   }
 
   std::vector<VoiceInput> inputs_of(std::span<const BatchItem<Phonemes>> items) const {
@@ -220,6 +224,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
 
   std::shared_ptr<const VoiceConfig> config_;
   std::vector<std::int64_t> speakers_;
+  RunContext::Words log_;
+  RunContext::Words warn_;
   std::shared_ptr<VoiceEngine> engine_;
 };
 

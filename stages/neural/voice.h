@@ -7,11 +7,15 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <flowtts/device.h>
 #include <flowtts/payloads.h>
 #include <flowtts/result.h>
+#include <flowtts/stage_base.h>
+
+#include "stages/neural/worker/settings.h"
 
 namespace flowtts {
 
@@ -29,6 +33,7 @@ struct VoiceConfig {
   std::string front_end;              ///< A registered front end: "flite_us".
   std::vector<std::string> speakers;  ///< The index is the module's speaker id.
   std::size_t max_tokens = 0;         ///< The longest sentence that the model was made for; 0: any.
+  std::size_t max_words = 0;          ///< The same in words, as white space parts them.
   std::string plan_method;            ///< Empty for a one-part module (`forward`).
   std::string render_method;
   /// A Python file that exports the render part for `flowtts voice compile`, and is run by it
@@ -36,7 +41,10 @@ struct VoiceConfig {
   std::filesystem::path exporter;
   double min_seconds_per_character = 0;
   double max_seconds_per_character = 0;
-  std::string hash;  ///< XXH3-128 over the voice file and any model file, 32 hex digits.
+  WorkerSettings worker;  ///< Of the format "worker".
+  /// XXH3-128 over the voice file, any model file and the files that its command names, 32 hex
+  /// digits. What is in a model's folder is covered where `sha256` pins it.
+  std::string hash;
 
   /// "default@3f2a90c1": the name and the hash's first 8 digits; the name where there is no hash.
   std::string label() const;
@@ -52,6 +60,8 @@ struct VoiceInput {
   std::int64_t speaker = 0;
   double speed = 1.0;      ///< 1 is the voice's own pace, 2 twice as fast.
   std::uint64_t seed = 0;  ///< For models that draw random numbers.
+  /// What is said, for voices that have a front end of their own.
+  std::string_view text = {};
 };
 
 /// A sentence that has been planned: how long it will be, and what its model needs to render it.
@@ -74,6 +84,8 @@ struct VoiceOptions {
   DeviceShare share;               ///< What it may take of the device.
   std::string precision = "auto";  ///< "float32", "float16", "bfloat16"; "auto": see open_voice.
   std::string compiled = "auto";   ///< "auto", "always", "never".
+  RunContext::Words log;           ///< What to say into the run's log, and
+  RunContext::Words warn;          ///< what the user should see at once; may be empty.
 };
 
 /// A voice's model on one device. Loaded once a device; its calls are made by the device's lanes at
@@ -116,13 +128,20 @@ class VoiceEngine {
 using VoiceEngineFactory = std::function<Result<std::shared_ptr<VoiceEngine>>(
     const VoiceConfig&, DeviceId, const VoiceOptions&)>;
 
+/// Whether the voices of a format name a model.
+enum class ModelFile {
+  kRequired,
+  kNone,
+  kOptional,  ///< A file or a folder.
+};
+
 /// A kind of voice: how its model is stored, and what speaks it.
 struct VoiceFormat {
   std::string name;  ///< What a voice file says under `format`.
   std::string
       runtime;  ///< The device runtime that its engines need: "torch", "host" for CPUs alone.
   VoiceEngineFactory factory;
-  bool has_model = true;  ///< Whether its voices name a model file.
+  ModelFile model = ModelFile::kRequired;
 };
 
 /// Makes a format known. Before a run starts.

@@ -13,6 +13,8 @@
 #include "core/config/params.h"
 #include "core/config/yaml_tree.h"
 #include "stages/neural/voice.h"
+#include "stages/neural/voice_pins.h"
+#include "stages/neural/worker/settings.h"
 #include "stages/text/front_end.h"
 
 namespace flowtts {
@@ -34,9 +36,12 @@ struct VoiceFile {
 
   std::string front_end;
   std::uint64_t max_tokens = 0;
+  std::uint64_t max_words = 0;
+  std::uint64_t max_batch = 0;
   std::string plan;
   std::string render;
   std::filesystem::path exporter;
+  WorkerSettings worker;
 };
 
 std::vector<ParamInfo> top_level_params() {
@@ -74,13 +79,22 @@ std::vector<ParamInfo> front_end_params() {
   return std::move(params.params);
 }
 
-std::vector<ParamInfo> limits_params() {
+std::vector<ParamInfo> limits_params(bool worker) {
   StageSpec params;
   Spec<VoiceFile>(params)
       .param("max_tokens", &VoiceFile::max_tokens,
              "the longest sentence that the model was made for")
       .at_least(1)
-      .unit("tokens");
+      .unit("tokens")
+      .param("max_words", &VoiceFile::max_words, "the same, as white space parts words")
+      .at_least(1)
+      .unit("words");
+  if (worker) {
+    Spec<VoiceFile>(params)
+        .param("max_batch", &VoiceFile::max_batch, "the most sentences that it is given at once")
+        .at_least(1)
+        .unit("sentences");
+  }
   return std::move(params.params);
 }
 
@@ -106,8 +120,12 @@ std::vector<ParamInfo> compile_params() {
 /// Reads one voice file; everything that is wrong with it ends in `diagnostics`.
 class VoiceReader {
  public:
-  VoiceReader(const std::filesystem::path& file, Diagnostics& diagnostics)
-      : path_(file), file_{file.string(), 0, 0}, diagnostics_(diagnostics) {}
+  /// \param verify_pins whether to read the pinned files.
+  VoiceReader(const std::filesystem::path& file, bool verify_pins, Diagnostics& diagnostics)
+      : path_(file),
+        file_{file.string(), 0, 0},
+        verify_pins_(verify_pins),
+        diagnostics_(diagnostics) {}
 
   VoiceConfig read() {
     const yaml::NodePtr root = yaml::read(path_, diagnostics_);
@@ -124,14 +142,15 @@ class VoiceReader {
     read_blocks();
     read_gate();
     if (!diagnostics_.has_errors()) check_whole();
+    check_pins(*root_, path_, verify_pins_, diagnostics_);
     return make_config();
   }
 
  private:
   void read_top_level() {
-    static const std::vector<std::string> kBlocks{"front_end", "limits", "parts", "gate",
-                                                  "compile"};
-    read_params(root_, top_level_params(), &voice_, file_, "voice", diagnostics_, kBlocks);
+    std::vector<std::string> others{"front_end", "limits", "parts", "gate", "compile", "sha256"};
+    for (const std::string_view key : worker_keys()) others.emplace_back(key);
+    read_params(root_, top_level_params(), &voice_, file_, "voice", diagnostics_, others);
     if (const yaml::Entry* entry = root_->find("flowtts_voice");
         entry && voice_.version != 0 && voice_.version != kFormatVersion) {
       error(entry, "unknown-version",
@@ -147,11 +166,11 @@ class VoiceReader {
   void check_has_model() {
     const VoiceFormat* format = find_voice_format(voice_.format);
     const yaml::Entry* model = root_->find("model");
-    if (format && !format->has_model) {
-      if (!model) return;
+    const ModelFile wanted = format ? format->model : ModelFile::kRequired;
+    if (wanted == ModelFile::kNone && model) {
       error(model, "misplaced-key",
             fmt::format("voice: 'model': a voice of the format '{}' has none", voice_.format));
-    } else if (!model) {
+    } else if (wanted == ModelFile::kRequired && !model) {
       diagnostics_.error(file_, "missing-key",
                          "voice: 'model' is required: the model file, relative to the voice file");
     }
@@ -162,8 +181,13 @@ class VoiceReader {
     read_params(front_end ? front_end->value.get() : nullptr, front_end_params(), &voice_,
                 front_end ? front_end->where : file_, "voice 'front_end'", diagnostics_);
     if (const yaml::Entry* limits = root_->find("limits")) {
-      read_params(limits->value.get(), limits_params(), &voice_, limits->where, "voice 'limits'",
-                  diagnostics_);
+      read_params(limits->value.get(), limits_params(voice_.format == "worker"), &voice_,
+                  limits->where, "voice 'limits'", diagnostics_);
+    }
+    if (voice_.format == "worker") {
+      voice_.worker = read_worker_settings(*root_, path_, diagnostics_);
+    } else {
+      refuse_worker_keys(*root_, voice_.format, diagnostics_);
     }
     if (const yaml::Entry* parts = root_->find("parts")) {
       read_params(parts->value.get(), parts_params(), &voice_, parts->where, "voice 'parts'",
@@ -229,10 +253,19 @@ class VoiceReader {
             "voice: 'parts' is required where the voice has 'compile': only the render part is "
             "compiled");
     }
-    if (!voice_.model.empty()) check_file(root_->find("model"), "voice: 'model'", voice_.model);
+    check_model();
     if (!voice_.exporter.empty()) {
       check_file(compile->value->find("exporter"), "voice 'compile': 'exporter'", voice_.exporter);
     }
+  }
+
+  void check_model() {
+    if (voice_.model.empty()) return;
+    const VoiceFormat* format = find_voice_format(voice_.format);
+    std::error_code status;
+    const bool folder = format && format->model == ModelFile::kOptional &&
+                        std::filesystem::is_directory(beside_voice(voice_.model), status);
+    if (!folder) check_file(root_->find("model"), "voice: 'model'", voice_.model);
   }
 
   void check_file(const yaml::Entry* entry, std::string_view what,
@@ -262,9 +295,12 @@ class VoiceReader {
     config.front_end = voice_.front_end;
     config.speakers = voice_.speakers;
     config.max_tokens = voice_.max_tokens;
+    config.max_words = voice_.max_words;
     config.plan_method = voice_.plan;
     config.render_method = voice_.render;
     if (!voice_.exporter.empty()) config.exporter = beside_voice(voice_.exporter);
+    config.worker = voice_.worker;
+    config.worker.max_batch = voice_.max_batch;
     config.min_seconds_per_character = min_seconds_per_character_;
     config.max_seconds_per_character = max_seconds_per_character_;
     return config;
@@ -272,6 +308,7 @@ class VoiceReader {
 
   const std::filesystem::path& path_;
   const SourcePosition file_;
+  const bool verify_pins_;
   Diagnostics& diagnostics_;
   const yaml::Node* root_ = nullptr;
   VoiceFile voice_;
@@ -324,13 +361,16 @@ std::string join_lines(const Diagnostics& diagnostics) {
 
 Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash) {
   Diagnostics diagnostics;
-  VoiceConfig config = VoiceReader(file, diagnostics).read();
+  VoiceConfig config = VoiceReader(file, hash, diagnostics).read();
   config.file = file;
   if (diagnostics.has_errors()) return Error{"bad_voice", join_lines(diagnostics), false, true};
   if (!hash) return config;
   ContentHash content;
-  for (const std::filesystem::path& part : {file, config.model}) {
-    if (part.empty()) continue;
+  std::vector<std::filesystem::path> parts{file};
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(config.model, ignored)) parts.push_back(config.model);
+  parts.insert(parts.end(), config.worker.files.begin(), config.worker.files.end());
+  for (const std::filesystem::path& part : parts) {
     if (std::optional<Error> error = content.add(part)) return *std::move(error);
   }
   config.hash = content.hex();

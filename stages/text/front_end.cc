@@ -5,13 +5,16 @@
 #include <utility>
 
 #include "stages/text/flite_front_end.h"
+#include "stages/text/text_front_end.h"
 
 namespace flowtts {
 namespace {
 
 struct Registry {
   std::mutex mutex;
-  std::map<std::string, FrontEndFactory, std::less<>> factories{{"flite_us", make_flite_us}};
+  std::map<std::string, FrontEndFactory, std::less<>> factories{
+      {"flite_us", [](const auto&) { return make_flite_us(); }},
+      {std::string(kTextFrontEnd), make_text_front_end}};
 };
 
 Registry& registry() {
@@ -41,7 +44,8 @@ std::vector<std::string> front_end_types() {
   return names;
 }
 
-Result<std::shared_ptr<const FrontEnd>> make_front_end(std::string_view type) {
+Result<std::shared_ptr<const FrontEnd>> make_front_end(std::string_view type,
+                                                       const std::vector<std::string>& languages) {
   Registry& known = registry();
   FrontEndFactory factory;
   {
@@ -49,7 +53,7 @@ Result<std::shared_ptr<const FrontEnd>> make_front_end(std::string_view type) {
     const auto found = known.factories.find(type);
     if (found != known.factories.end()) factory = found->second;
   }
-  if (factory) return factory();
+  if (factory) return factory(languages);
   return Error{"unknown_front_end", "there is no front end '" + std::string(type) +
                                         "'; there are: " + joined(front_end_types())};
 }

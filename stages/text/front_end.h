@@ -28,14 +28,17 @@ class FrontEnd {
   virtual Result<std::vector<std::int64_t>> tokens(std::string_view text) const = 0;
 };
 
-using FrontEndFactory = std::function<Result<std::shared_ptr<const FrontEnd>>()>;
+/// \param languages that the voice speaks ("en", "zh"); empty where its file does not say.
+using FrontEndFactory = std::function<Result<std::shared_ptr<const FrontEnd>>(
+    const std::vector<std::string>& languages)>;
 
 /// Makes a front end known under `type`, in place of one that had the name. Thread-safe; before the
 /// run that needs it starts.
 void register_front_end(std::string type, FrontEndFactory factory);
 
 /// The front end of that type. The Error "unknown_front_end" names those there are. Thread-safe.
-Result<std::shared_ptr<const FrontEnd>> make_front_end(std::string_view type);
+Result<std::shared_ptr<const FrontEnd>> make_front_end(
+    std::string_view type, const std::vector<std::string>& languages = {});
 
 /// The names that `make_front_end` knows, sorted.
 std::vector<std::string> front_end_types();

@@ -13,6 +13,7 @@
 #include "stages/neural/voice.h"
 #include "stages/neural/voice_checks.h"
 #include "stages/text/front_end.h"
+#include "stages/text/scan.h"
 
 namespace flowtts {
 
@@ -27,7 +28,8 @@ struct Phonemize final : Map<Sentence, Phonemes> {
             "The voice's file names its front end. A sentence that the front end has no sounds "
             "for (another script, symbols only, or words of another script among its own) is "
             "filtered as `unspeakable` and never spoken as noise or in part. One with more tokens "
-            "than the voice's limit is the error `sentence_too_long`.")
+            "or words than the voice's limits is the error `sentence_too_long`. For a voice that "
+            "reads text itself (`front_end: {type: text}`) a token is a character.")
         .param("voice", &Phonemize::voice, "The voice's YAML file.")
         .required()
         .example("configs/voices/default.yaml");
@@ -36,7 +38,8 @@ struct Phonemize final : Map<Sentence, Phonemes> {
   void check(Checker& checker) const {
     const std::optional<VoiceConfig> config = check_voice(voice, checker);
     if (!config) return;
-    if (const auto front_end = make_front_end(config->front_end); front_end.is_error()) {
+    if (const auto front_end = make_front_end(config->front_end, config->languages);
+        front_end.is_error()) {
       checker.error("voice", front_end.error().message);
     }
     checker.note("front end " + config->front_end + " of voice " + config->name);
@@ -60,12 +63,31 @@ struct Phonemize final : Map<Sentence, Phonemes> {
                        tools_->config.name + "' takes " + std::to_string(most) +
                        "; a lower max_words in split_sentences makes shorter ones"};
     }
+    const std::size_t most_words = tools_->config.max_words;
+    if (const std::size_t words = count_words(sentence.spoken);
+        most_words > 0 && words > most_words) {
+      return Error{"sentence_too_long",
+                   "the sentence has " + std::to_string(words) + " words, the voice '" +
+                       tools_->config.name + "' takes " + std::to_string(most_words) +
+                       "; a lower max_words in split_sentences makes shorter ones"};
+    }
     return Phonemes{std::move(sentence), std::move(tokens).value()};
   }
 
   double growth() const { return 5; }  // About one token of 8 bytes a letter.
 
  private:
+  static std::size_t count_words(std::string_view text) {
+    std::size_t words = 0;
+    bool within = false;
+    for (const char c : text) {
+      const bool space = scan::is_space(c);
+      if (!space && !within) ++words;
+      within = !space;
+    }
+    return words;
+  }
+
   struct Tools {
     VoiceConfig config;
     std::shared_ptr<const FrontEnd> front_end;
@@ -74,7 +96,8 @@ struct Phonemize final : Map<Sentence, Phonemes> {
   Result<Tools> prepare() const {
     Result<VoiceConfig> config = read_voice(voice, false);
     if (!config.ok()) return config.error();
-    Result<std::shared_ptr<const FrontEnd>> front_end = make_front_end(config->front_end);
+    Result<std::shared_ptr<const FrontEnd>> front_end =
+        make_front_end(config->front_end, config->languages);
     if (!front_end.ok()) return front_end.error();
     return Tools{std::move(config).value(), std::move(front_end).value()};
   }

@@ -21,8 +21,13 @@ namespace flowtts {
 
 /// What a stage may know of the run. Valid between `open` and the end of `close`.
 struct RunContext {
+  /// Takes a line of text from any thread, also after the end, when it does nothing. May be empty.
+  using Words = std::function<void(const std::string&)>;
+
   std::filesystem::path output;  ///< The run's output folder; exists. Empty in a run without one.
   std::uint64_t seed = 0;
+  Words log;   ///< Into the run's log, for whoever looks there.
+  Words warn;  ///< Into the log, and before the user's eyes.
 };
 
 /// Takes what a stage's `check` finds wrong with its parameters.

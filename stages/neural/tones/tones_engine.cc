@@ -125,7 +125,7 @@ class TonesEngine final : public VoiceEngine {
 };
 
 struct Registration {
-  Registration() { register_voice_format({"tones", "host", open_tones, /*has_model=*/false}); }
+  Registration() { register_voice_format({"tones", "host", open_tones, ModelFile::kNone}); }
 };
 const Registration kRegistration;
 
