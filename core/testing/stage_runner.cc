@@ -34,7 +34,7 @@ struct StageRunner::Impl {
                                              article(stage_kind_name(stage->type->kind)))};
     }
     if (open) return std::nullopt;
-    auto error = guarded([&] { return stage->stage->open({options.output, options.seed, {}, {}}); });
+    auto error = guarded([&] { return stage->stage->open({options.output, options.seed}); });
     open = !error;
     return error;
   }

@@ -26,8 +26,8 @@ struct RunContext {
 
   std::filesystem::path output;  ///< The run's output folder; exists. Empty in a run without one.
   std::uint64_t seed = 0;
-  Words log;   ///< Into the run's log, for whoever looks there.
-  Words warn;  ///< Into the log, and before the user's eyes.
+  Words log = {};   ///< Into the run's log, for whoever looks there.
+  Words warn = {};  ///< Into the log, and before the user's eyes.
 };
 
 /// Takes what a stage's `check` finds wrong with its parameters.
@@ -168,7 +168,8 @@ struct PreparedItem {
 ///
 ///     std::string runtime() const;
 ///
-/// asked once, by `flowtts check` as well, in place of what its spec says. On the runtime "host" it works on CPUs alone.
+/// asked once, by `flowtts check` as well, in place of what its spec says. On the runtime "host" it
+/// works on CPUs alone.
 ///
 /// Fixed shapes. Where what a device computes depends on the shape of a batch, a stage may have
 ///
