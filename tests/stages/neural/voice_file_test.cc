@@ -67,6 +67,7 @@ TEST_CASE("A voice file says all that there is to know of a voice") {
   CHECK(voice->front_end == "flite_us");
   CHECK(voice->speakers == std::vector<std::string>{"anna", "bob"});
   CHECK(voice->max_tokens == 300);
+  CHECK(voice->max_words == 0);
   CHECK(voice->plan_method == "plan");
   CHECK(voice->render_method == "render");
   CHECK(voice->min_seconds_per_character == 0.03);
@@ -144,10 +145,9 @@ TEST_CASE(
       {with_line("name: plain", "nmae: plain"),
        "DIR/v.yaml: error[missing-key]: voice: 'name' is required: what the voice is called\n"
        "DIR/v.yaml:2:1: error[unknown-key]: voice: unknown key 'nmae'; allowed is front_end, "
-       "limits, "
-       "parts, gate, compile, flowtts_voice, name, format, model, sample_rate, hop, languages, "
-       "speakers or "
-       "precision; did you mean 'name'?"},
+       "limits, parts, gate, compile, sha256, command, options, start_timeout_s, item_timeout_s, "
+       "heartbeat_timeout_s, memory, recycle, flowtts_voice, name, format, model, sample_rate, "
+       "hop, languages, speakers or precision; did you mean 'name'?"},
       {with_line("flowtts_voice: 1", "flowtts_voice: 2"),
        "DIR/v.yaml:1:16: error[unknown-version]: voice: 'flowtts_voice': this is version 2; this "
        "FlowTTS reads version 1"},
@@ -188,11 +188,14 @@ TEST_CASE(
       {with_line("speakers: [anna, bob]", "speakers: [anna, bob, anna, random]"),
        "DIR/v.yaml:9:23: error[duplicate-name]: voice: 'speakers': 'anna' is there twice\n"
        "DIR/v.yaml:9:29: error[bad-name]: voice: 'speakers': 'random' cannot be a name"},
-      {with_line("limits: {max_tokens: 300}", "limits: {max_tokens: 0, max_words: 3}"),
+      {with_line("limits: {max_tokens: 300}", "limits: {max_tokens: 0, max_wrods: 3}"),
        "DIR/v.yaml:10:22: error[out-of-range]: voice 'limits': 'max_tokens': 0 is out of range; "
        "allowed is 1 or more tokens\n"
-       "DIR/v.yaml:10:25: error[unknown-key]: voice 'limits': unknown key 'max_words'; allowed is "
-       "max_tokens"},
+       "DIR/v.yaml:10:25: error[unknown-key]: voice 'limits': unknown key 'max_wrods'; allowed is "
+       "max_tokens or max_words; did you mean 'max_words'?"},
+      {with_line("languages: [en, de]", "command: [python3, v.py]"),
+       "DIR/v.yaml:7:1: error[misplaced-key]: voice: 'command': a voice of the format "
+       "'torchscript' has no workers; 'format: worker' has"},
       {with_line("parts: {plan: plan, render: render}", "parts: {plan: plan}"),
        "DIR/v.yaml:11:1: error[missing-key]: voice 'parts': 'render' is required: the method that "
        "makes the audio"},

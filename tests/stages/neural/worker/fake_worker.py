@@ -56,11 +56,11 @@ class Fake(flowtts_worker.Worker):
         self.leak = []
 
     def synthesize(self, items):
-        if self.options.get("backwards"):
-            return {item.id: self.one(item) for item in reversed(items)}
         if any("short" in item.text for item in items):
             return []
-        return [self.one(item) for item in items]
+        if self.options.get("backwards"):
+            return {item.id: self.one(item) for item in reversed(items)}
+        return (self.one(item) for item in items)  # one after the other, each with its seed
 
     def one(self, item):
         words = item.text.split()
