@@ -193,6 +193,10 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     std::vector<Result<Audio>> results;
     results.reserve(items.size());
     for (std::size_t i = 0; i < sounds.size(); ++i) {
+      if (sounds[i].is_filtered()) {
+        results.emplace_back(sounds[i].filtered());
+        continue;
+      }
       if (!sounds[i].ok()) {
         results.emplace_back(sounds[i].error());
         continue;

@@ -18,6 +18,13 @@ same one three
 test "$(find "$out/one/audio" -name '*.wav' | wc -l)" -ge 30
 grep -q '"numerics": *"worker on cpu"' "$out/one/run.json"
 
+# A voice file in the working directory is as good as any.
+(cd examples/4-python-worker
+ "$FLOWTTS" pipeline.yaml --quiet --set vars.voice=beeps.yaml --set vars.output="$out/here" \
+     --set vars.input="$SOURCE_DIR/examples/data/conversations.json" \
+     --set synthesize.devices=cpu --set run.on_error.max_failed=100%)
+same one here
+
 # Workers are killed in the middle of the run. No sentence is killed twice, since each worker says when
 # it has spoken two, and a device has one.
 mkdir "$out/voice"

@@ -38,9 +38,10 @@ stages:
   - {id: split, type: split_sentences}
   - {id: phonemize, type: phonemize, with: {voice: "\${voice}"}}
   - {id: synthesize, type: synthesize, devices: cpu, lanes: 1, with: {voice: "\${voice}", speaker: bob, speed: "\${speed}"}}
-  - {id: write, type: write_audio, with: {format: wav, name: "{id}"}}
+  - {id: write, type: write_audio, with: {format: wav, name: "{id}_{turn}_{sentence}"}}
   - {id: manifest, type: write_manifest}
 YAML
+n=0
 for text in "a cab." "AB" "a zebra" "aaaaaaaaaaaaaaaaaaaa bbbb cccc"; do
   printf '{"id": "%s", "conversations": [{"from": "human", "value": "%s"}]}\n' "$((++n))" "$text"
 done >in.jsonl
@@ -50,7 +51,7 @@ done >in.jsonl
 import glob, json, struct, wave
 
 def samples(folder, name):
-    [path] = glob.glob("%s/audio/**/%s.wav" % (folder, name), recursive=True)
+    [path] = glob.glob("%s/audio/**/%s_0_0.wav" % (folder, name), recursive=True)
     with wave.open(path) as file:
         assert file.getframerate() == 16000
         data = file.readframes(file.getnframes())

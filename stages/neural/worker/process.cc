@@ -336,8 +336,10 @@ ChildProcess::ChildProcess(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 
 Result<std::unique_ptr<ChildProcess>> ChildProcess::start(ProcessPlan plan) {
   auto impl = std::make_unique<Impl>();
+  // The child changes to it before it looks at a relative path.
+  plan.folder = plan.folder.empty() ? std::filesystem::current_path()
+                                    : std::filesystem::absolute(plan.folder);
   impl->plan = std::move(plan);
-  impl->plan.folder = std::filesystem::absolute(impl->plan.folder);  // the child changes to it
   std::promise<std::optional<Error>> started;
   auto result = started.get_future();
   try {

@@ -59,7 +59,7 @@ Result<std::unique_ptr<Worker>> Worker::start(const WorkerPlan& plan, int number
   if (!lock.held()) return stopped();
   ProcessPlan process;
   process.command = plan.voice.worker.command;
-  process.folder = plan.voice.file.parent_path();
+  process.folder = std::filesystem::absolute(plan.voice.file).parent_path();
   process.environment = plan.environment;
   process.line = [log = plan.log,
                   name = fmt::format("{}/{}", plan.name, number)](const std::string& line) {

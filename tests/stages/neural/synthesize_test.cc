@@ -26,6 +26,10 @@ struct EchoEngine final : VoiceEngine {
         rows.emplace_back(Error{"out_of_memory", "too much", true, false});
         continue;
       }
+      if (input.tokens.front() == '-') {
+        rows.emplace_back(Filtered{"unspeakable"});
+        continue;
+      }
       std::vector<float> row{static_cast<float>(input.speaker), static_cast<float>(input.speed),
                              static_cast<float>(input.seed & 0xFFFFU)};
       row.insert(row.end(), input.tokens.begin(), input.tokens.end());
@@ -221,6 +225,18 @@ TEST_CASE_FIXTURE(Fixture, "An error of one sentence is an error of that sentenc
   REQUIRE(results[1].is_error());
   CHECK(results[1].error().code == "out_of_memory");
   CHECK(results[1].error().retryable);
+}
+
+TEST_CASE_FIXTURE(Fixture, "A sentence for which the model has no sound is filtered") {
+  const auto stage = make("synthesize");
+  REQUIRE_FALSE(stage->open({}).has_value());
+  DeviceContext device({}, 0);
+  REQUIRE_FALSE(stage->load(device).has_value());
+  const AnyPayload payload = AnyPayload::of(Phonemes{sentence("-"), {'-'}});
+  const AnyBatchItem items[] = {{payload, kItem}};
+  const auto results = stage->process_batch(items, device);
+  REQUIRE(results[0].is_filtered());
+  CHECK(results[0].filtered().reason == "unspeakable");
 }
 
 TEST_CASE_FIXTURE(Fixture, "A voice that cannot be loaded onto a device says why") {
