@@ -130,8 +130,8 @@ def encode_audio(audio):
         if audio.dtype.kind == "i" and audio.dtype.itemsize == 2:
             return "s16", audio.astype("<i2").tobytes()
         raise TypeError("audio of %s: float or int16 is expected" % audio.dtype)
-    if isinstance(audio, array.array) and audio.typecode == "h":
-        return "s16", _little_endian(audio).tobytes()
+    if isinstance(audio, array.array) and audio.typecode in "fh":
+        return ("f32" if audio.typecode == "f" else "s16"), _little_endian(audio).tobytes()
     try:
         return "f32", _little_endian(array.array("f", audio)).tobytes()
     except TypeError:
