@@ -11,10 +11,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/config/params.h"
 #include "stages/neural/speakers.h"
 #include "stages/neural/voice.h"
 #include "stages/neural/voice_checks.h"
 #include "stages/neural/voice_on_card.h"
+#include "stages/neural/worker/host_memory.h"
 
 namespace flowtts {
 namespace {
@@ -84,6 +86,7 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     checker.note(fmt::format("voice {} ({}), {} Hz, {}: {}", config->name, config->format,
                              config->sample_rate, names.size() == 1 ? "speaker" : "speakers",
                              fmt::join(names, ", ")));
+    if (runtime() == "worker") note_workers(*config, checker);
     // What a worker's processes take of a device is theirs.
     if (config->model.empty() || runtime() == "worker") return;
     // Weights may be stored in half precision and are used in single.
@@ -216,6 +219,18 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
       results.emplace_back(std::move(audio));
     }
     return results;
+  }
+
+  static void note_workers(const VoiceConfig& config, Checker& checker) {
+    const std::uint64_t memory = config.worker.memory;
+    const std::optional<std::uint64_t> free = HostMemory::global().free();
+    checker.note(fmt::format(
+        "a process for each lane: {}{}", fmt::join(config.worker.command, " "),
+        memory > 0 ? fmt::format(", {} of host memory each", byte_size_text(memory)) : ""));
+    if (memory > 0 && free && memory > *free) {
+      checker.warning("voice", fmt::format("a worker takes {} of host memory, and {} are free",
+                                           byte_size_text(memory), byte_size_text(*free)));
+    }
   }
 
   /// The working memory of the longest sentence.

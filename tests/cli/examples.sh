@@ -15,6 +15,10 @@ test "$(grep -o '"spoken":"[^"]*kilometres[^"]*"' "$out/custom/manifest.jsonl" |
     load.path=examples/1-custom-stage/distances.json 2>/dev/null |
     grep -q '^2 records: 2 written, 0 filtered, 0 failed; [1-9]'
 
+"$FLOWTTS" examples/4-python-worker/pipeline.yaml --quiet --set vars.output="$out/python" \
+    --set synthesize.devices=cpu
+test "$(find "$out/python/audio" -name '*.wav' | wc -l)" -ge 30
+
 "$FLOWTTS" examples/3-resample-folder/pipeline.yaml --quiet --set vars.input="$out/custom/audio" \
     --set vars.output="$out/resampled"
 test "$(find "$out/resampled/audio" -name '*.flac' | wc -l)" = \
