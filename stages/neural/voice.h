@@ -84,8 +84,8 @@ struct VoiceOptions {
   DeviceShare share;               ///< What it may take of the device.
   std::string precision = "auto";  ///< "float32", "float16", "bfloat16"; "auto": see open_voice.
   std::string compiled = "auto";   ///< "auto", "always", "never".
-  RunContext::Words log;           ///< What to say into the run's log, and
-  RunContext::Words warn;          ///< what the user should see at once; may be empty.
+  RunContext::Words log = {};      ///< What to say into the run's log, and
+  RunContext::Words warn = {};     ///< what the user should see at once; may be empty.
 };
 
 /// A voice's model on one device. Loaded once a device; its calls are made by the device's lanes at

@@ -9,6 +9,7 @@
 
 #include "core/device/nvml.h"
 #include "stages/neural/shared_library.h"
+#include "stages/neural/worker/process.h"
 
 namespace flowtts {
 namespace {
@@ -40,7 +41,7 @@ std::vector<std::string> worker_environment(const std::vector<std::string>& base
   const std::string path = value_of(base, "PYTHONPATH");
   set(made, "PYTHONPATH", path.empty() ? sdk.string() : fmt::format("{}:{}", sdk.string(), path));
   set(made, "PYTHONUNBUFFERED", "1");
-  set(made, "FLOWTTS_WORKER_FD", "3");
+  set(made, "FLOWTTS_WORKER_FD", std::to_string(ChildProcess::kSocket));
   if (cpu && value_of(base, "OMP_NUM_THREADS").empty()) set(made, "OMP_NUM_THREADS", "1");
   return made;
 }

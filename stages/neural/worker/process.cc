@@ -106,8 +106,8 @@ struct ChildSetup {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_DFL);
   // Out of the way first: one of them may have the number that another is to get.
-  const int socket = ::fcntl(setup.socket, F_DUPFD, 10);
-  const int output = ::fcntl(setup.output, F_DUPFD, 10);
+  const int socket = ::fcntl(setup.socket, F_DUPFD_CLOEXEC, 10);
+  const int output = ::fcntl(setup.output, F_DUPFD_CLOEXEC, 10);
   const int failure = ::fcntl(setup.failure, F_DUPFD_CLOEXEC, 10);
   const int nothing = ::open("/dev/null", O_RDONLY);
   ChildSetup moved = setup;
@@ -125,6 +125,9 @@ struct ChildSetup {
   fail_in_child(moved);
 }
 
+/// No control character, which a terminal would obey.
+bool is_printable(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F; }
+
 /// Cuts what a process prints into lines.
 class LineCutter {
  public:
@@ -134,7 +137,7 @@ class LineCutter {
       // A progress bar returns to the start of its line.
       if (c == '\n' || c == '\r') {
         end(take);
-      } else if (line_.size() < kLongestLine) {
+      } else if (line_.size() < kLongestLine && (c == '\t' || is_printable(c))) {
         line_ += c;
       }
     }
