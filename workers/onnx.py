@@ -1,7 +1,6 @@
 """Speaks with an ONNX model, by PyPI's onnxruntime (onnxruntime-gpu for GPUs).
 
-A voice file says which of the model's inputs is given what (docs/voices.md has Piper, Matcha and
-Kokoro):
+A voice file says which of the model's inputs is given what:
 
     format: worker
     command: [python3, ../../workers/onnx.py]

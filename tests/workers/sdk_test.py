@@ -55,8 +55,10 @@ class Process:
 
     def start(self):
         hello, _ = self.receive()
-        ready, _ = self.receive()
-        return hello, ready
+        while True:
+            ready, _ = self.receive()
+            if ready["type"] != "alive":
+                return hello, ready
 
     def ask(self, *texts, **more):
         """Answers by text: their heads, with the body under "body"."""
