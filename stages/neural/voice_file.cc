@@ -261,11 +261,17 @@ class VoiceReader {
 
   void check_model() {
     if (voice_.model.empty()) return;
+    const yaml::Entry* entry = root_->find("model");
     const VoiceFormat* format = find_voice_format(voice_.format);
+    if (!format || format->model != ModelFile::kOptional) {
+      check_file(entry, "voice: 'model'", voice_.model);
+      return;
+    }
     std::error_code status;
-    const bool folder = format && format->model == ModelFile::kOptional &&
-                        std::filesystem::is_directory(beside_voice(voice_.model), status);
-    if (!folder) check_file(root_->find("model"), "voice: 'model'", voice_.model);
+    const std::filesystem::path model = beside_voice(voice_.model);
+    if (std::filesystem::exists(model, status)) return;
+    error(entry, "missing-file",
+          fmt::format("voice: 'model': there is no file or folder {}", model.string()));
   }
 
   void check_file(const yaml::Entry* entry, std::string_view what,

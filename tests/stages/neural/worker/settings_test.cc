@@ -118,7 +118,7 @@ TEST_CASE("What is wrong with a worker's voice is said with its place") {
        "DIR/v.yaml:8:21: error[out-of-range]: voice 'limits': 'max_batch': 0 is out of range; "
        "allowed is 1 or more sentences"},
       {"command: [cat]\nmodel: gone",
-       "DIR/v.yaml:8:8: error[missing-file]: voice: 'model': there is no file DIR/gone"},
+       "DIR/v.yaml:8:8: error[missing-file]: voice: 'model': there is no file or folder DIR/gone"},
   };
   for (const Case& each : cases) {
     INFO(each.lines);
