@@ -41,8 +41,11 @@ report = json.load(open("one/run.json"))
 assert report["items"]["written"] > 3, report["items"]
 speakers = set()
 for line in map(json.loads, open("one/manifest.jsonl")):
-    for turn in line["conversations"]:
-        for piece in turn.get("sentences", []):
+    for turn in line.get("conversations") or line.get("messages") or []:
+        for piece in turn.get("sentences", []) if isinstance(turn, dict) else []:
+            if "audio" not in piece:
+                assert piece.get("error") != "exception", piece
+                continue
             speakers.add(piece["speaker"])
             assert re.search(r"/sft_[^/]+_\d+\.wav$", piece["audio"]), piece["audio"]
             with wave.open("one/" + piece["audio"]) as file:
