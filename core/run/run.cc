@@ -35,7 +35,7 @@ std::vector<DeviceStagePlan> device_plans(const Pipeline& pipeline) {
     DeviceStagePlan plan;
     plan.id = stage.id;
     plan.prototype = stage.stage.get();
-    plan.runtime = stage.type->spec.runtime;
+    plan.runtime = stage.runtime;
     plan.devices = stage.devices;
     plan.lanes = stage.lanes;
     plan.batch.max_items = static_cast<std::size_t>(stage.batch.max_items);
