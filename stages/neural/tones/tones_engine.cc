@@ -70,6 +70,7 @@ class TonesEngine final : public VoiceEngine {
 
   std::size_t max_batch() const override { return 0; }
   std::string numerics() const override { return "tones"; }
+  bool draws() const override { return true; }
 
  private:
   /// Of a token, for one speaker.
