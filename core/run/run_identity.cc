@@ -46,6 +46,7 @@ RunIdentity RunIdentity::of(const Pipeline& pipeline) {
   };
   add("version", "flowtts", version());
   add("pipeline", "run.seed", std::to_string(pipeline.settings().seed));
+  add("pipeline", "run.on_error.retakes", std::to_string(pipeline.settings().retakes));
   for (const PipelineStage& stage : pipeline.stages()) {
     add("pipeline", stage.id + ".type", stage.type->spec.name);
     add("pipeline", stage.id + ".from", sources_of(pipeline, stage));

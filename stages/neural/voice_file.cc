@@ -1,17 +1,14 @@
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <fstream>
 #include <system_error>
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <flowtts/diagnostics.h>
 #include <flowtts/spec.h>
 
 #include "core/config/params.h"
 #include "core/config/yaml_tree.h"
+#include "stages/io/content_hash.h"
 #include "stages/neural/voice.h"
 #include "stages/neural/voice_pins.h"
 #include "stages/neural/worker/settings.h"
@@ -333,37 +330,6 @@ class VoiceReader {
   Range seconds_per_word_;
 };
 
-/// XXH3-128 over the contents of several files, one after the other, streamed.
-class ContentHash {
- public:
-  ContentHash() : state_(XXH3_createState()) { XXH3_128bits_reset(state_); }
-  ~ContentHash() { XXH3_freeState(state_); }
-  ContentHash(const ContentHash&) = delete;
-  ContentHash& operator=(const ContentHash&) = delete;
-
-  std::optional<Error> add(const std::filesystem::path& file) {
-    std::ifstream stream(file, std::ios::binary);
-    std::vector<char> block(std::size_t{1} << 20);
-    while (stream) {
-      stream.read(block.data(), static_cast<std::streamsize>(block.size()));
-      XXH3_128bits_update(state_, block.data(), static_cast<std::size_t>(stream.gcount()));
-    }
-    if (stream.eof()) return std::nullopt;
-    return Error{
-        "unreadable_voice",
-        fmt::format("{} cannot be read: {}", file.string(), std::generic_category().message(errno)),
-        false, true};
-  }
-
-  std::string hex() const {
-    const XXH128_hash_t hash = XXH3_128bits_digest(state_);
-    return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
-  }
-
- private:
-  XXH3_state_t* state_;
-};
-
 /// All findings as one text, a line each.
 std::string join_lines(const Diagnostics& diagnostics) {
   std::string lines;
@@ -388,7 +354,7 @@ Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash) {
   if (std::filesystem::is_regular_file(config.model, ignored)) parts.push_back(config.model);
   parts.insert(parts.end(), config.worker.files.begin(), config.worker.files.end());
   for (const std::filesystem::path& part : parts) {
-    if (std::optional<Error> error = content.add(part)) return *std::move(error);
+    if (std::optional<Error> error = content.add_file(part)) return *std::move(error);
   }
   config.hash = content.hex();
   return config;
