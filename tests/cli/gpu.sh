@@ -16,7 +16,7 @@ align() {
 }
 # Everything but what tells of times and settings.
 same() {
-  diff -r --exclude=run.json --exclude=run.log "$out/$1" "$out/$2"
+  diff -r --exclude=run.json --exclude=run.log --exclude=journal.jsonl "$out/$1" "$out/$2"
 }
 
 align one --set synthesize.lanes=1
