@@ -55,8 +55,15 @@ std::size_t BatchLimits::rows(std::size_t longest) const {
   return rows;
 }
 
-void BatchQueue::push(std::size_t length, Time now, LaneJob job) {
-  groups_[length].push_back(Entry{arrivals_++, now, std::move(job)});
+void BatchQueue::push(std::size_t length, Time now, LaneJob&& job) {
+  std::deque<Entry>& group = groups_[length];
+  try {
+    group.emplace_back(arrivals_, now, std::move(job));  // moved once there is memory for it
+  } catch (...) {
+    if (group.empty()) groups_.erase(length);
+    throw;
+  }
+  ++arrivals_;
   ++size_;
 }
 

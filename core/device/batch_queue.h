@@ -59,7 +59,8 @@ class BatchQueue {
   /// \param max_wait how long a job waits for company that would fill its batch.
   explicit BatchQueue(std::chrono::steady_clock::duration max_wait) : max_wait_(max_wait) {}
 
-  void push(std::size_t length, Time now, LaneJob job);
+  /// Where it throws, for lack of memory, nothing has changed, and the job is still the caller's.
+  void push(std::size_t length, Time now, LaneJob&& job);
 
   /// A batch that is full, or one that need not wait any longer: its oldest job has waited, or
   /// `at_once` is set. Otherwise nothing.

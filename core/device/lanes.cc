@@ -105,7 +105,7 @@ void DeviceLanes::start(const std::shared_ptr<const void>& owner,
     try {
       const std::lock_guard lock(mutex_);  // the thread's own look at `thread` comes after this
       lane->thread = std::thread([this, owner, lane] { run(lane); });
-    } catch (const std::system_error& failure) {
+    } catch (const std::exception& failure) {  // no thread, or no memory for one
       if (i == 0) publish(nullptr);
       arrive(*lane, located(Error{"no_thread", fmt::format("lane {} cannot have a thread: {}", i,
                                                            failure.what())}));

@@ -485,13 +485,20 @@ struct Flow::Impl final : RecordListener {
         [this, &runner, index](const PacketPtr& packet, DeviceNode::gateway_type& gateway) {
           const BodyOrder order(*this, packet, runner.stage());
           runner.stats().received.fetch_add(1, std::memory_order_relaxed);
-          auto claim = std::make_shared<Claim>(packet, index);
-          if (runner.refuse_if_cancelled(*claim)) {
-            runner.stats().add_queued(-1);
-            return;
-          }
-          gateway.reserve_wait();
-          submit(runner, device_numbers[index], packet, std::move(claim), gateway, 1);
+          bool submitted = false;
+          guard([&] {
+            auto claim = std::make_shared<Claim>(packet, index);
+            if (runner.refuse_if_cancelled(*claim)) return;
+            gateway.reserve_wait();
+            try {
+              submit(runner, device_numbers[index], packet, std::move(claim), gateway, 1);
+            } catch (...) {
+              gateway.release_wait();  // nobody else will
+              throw;
+            }
+            submitted = true;
+          });
+          if (!submitted) runner.stats().add_queued(-1);
         });
     receivers[index] = &node;
     senders[index] = &flow::output_port<0>(node);  // the node itself takes no successors
