@@ -97,7 +97,10 @@ ChannelState WorkerChannel::receive(WorkerFrame& frame, Time deadline,
 /// kTimeout where more has to be read first.
 ChannelState WorkerChannel::take_frame(WorkerFrame& frame) {
   const std::size_t known = std::min(input_bytes_, kMagic.size());
-  if (std::memcmp(input_.data(), kMagic.data(), known) != 0) return ChannelState::kGarbage;
+  if (!std::equal(kMagic.begin(), kMagic.begin() + static_cast<std::ptrdiff_t>(known),
+                  input_.begin())) {
+    return ChannelState::kGarbage;
+  }
   if (input_bytes_ < kPrefixBytes) return ChannelState::kTimeout;
   const Prefix prefix = prefix_of(input_.data());
   if (prefix.head_bytes > kLongestHead || prefix.body_bytes > kLongestBody) {
