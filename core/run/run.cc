@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -375,6 +376,8 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options,
   context.doubt = [&state](const std::string& code, const std::string& message,
                            std::uint64_t items) { state.items_warned(code, message, items); };
   context.stop = state.reading();
+  std::vector<std::uint64_t> undone;  // by stages that are being closed, one after the other
+  if (folder) context.undo = [&undone](std::uint64_t index) { undone.push_back(index); };
   const RunWords words(state);
   context.log = words.log();
   context.warn = words.warn();
@@ -406,6 +409,9 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options,
   monitor.finish();
   if (!ended) stages.leave_open(state);
   if (auto failed = stages.close()) state.fail(*failed);
+  if (!undone.empty()) {
+    if (auto failed = folder->journal().append_redo(undone)) state.fail(*failed);
+  }
 
   RunReport report = state.report();
   report.start_seconds = start_seconds;

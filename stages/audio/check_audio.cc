@@ -129,6 +129,7 @@ struct CheckAudio final : Filter<Audio> {
     }
     bounds_ = bounds_of(config);
     doubt_ = context.doubt;
+    undo_ = context.undo;
     same_ = std::make_shared<SameAudio>();
     return std::nullopt;
   }
@@ -143,7 +144,12 @@ struct CheckAudio final : Filter<Audio> {
         "mixes sentences up, and these are not to be trusted",
         found.sentences, found.records);
     if (doubt_) doubt_("same_audio", message, found.sentences);
-    return action == "warn" ? std::nullopt : std::optional(Error{"same_audio", message});
+    if (action == "warn") return std::nullopt;
+    // Otherwise a second call would find everything done, and nothing wrong.
+    for (const std::uint64_t record : found.witnesses) {
+      if (undo_) undo_(record);
+    }
+    return Error{"same_audio", message};
   }
 
   Result<Passed> process(const Audio& audio, const Item& item) const {
@@ -193,6 +199,7 @@ struct CheckAudio final : Filter<Audio> {
 
   AudioBounds bounds_;
   decltype(RunContext::doubt) doubt_;
+  decltype(RunContext::undo) undo_;
   std::shared_ptr<SameAudio> same_;
 };
 

@@ -12,11 +12,13 @@ std::optional<std::uint64_t> SameAudio::add(std::uint64_t sound, std::uint64_t t
                                             std::uint64_t record) {
   const std::lock_guard lock(mutex_);
   if ((sound & mask_) != 0) return std::nullopt;
-  const auto [place, added] = entries_.try_emplace(sound, Entry{text, record, record, 1, false});
+  const auto [place, added] =
+      entries_.try_emplace(sound, Entry{text, record, record, 1, false, record, record});
   if (!added) {
     Entry& entry = place->second;
     const std::uint64_t other = entry.first == record ? entry.last : entry.first;
     const bool differs = entry.text != text;
+    if (differs && !entry.differ) entry.another = record;
     entry.differ = entry.differ || differs;
     entry.first = std::min(entry.first, record);
     entry.last = std::max(entry.last, record);
@@ -40,6 +42,7 @@ SameAudio::Found SameAudio::found() const {
     found.sounds += 1;
     found.sentences += entry.count;
     records.insert({entry.first, entry.last});
+    found.witnesses.insert(found.witnesses.end(), {entry.of_text, entry.another});
   }
   const std::size_t named = std::min(records.size(), kNamed);
   std::size_t left = named;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace flowtts {
 
@@ -16,7 +17,7 @@ namespace flowtts {
 /// all of them together, and told at the end: which of two alike came first is chance, and nothing
 /// in a sound says whose it is.
 ///
-/// Memory: `most` sounds, about 80 bytes each, so 40 MB for the usual bound. Of more sounds it
+/// Memory: `most` sounds, about 96 bytes each, so 50 MB for the usual bound. Of more sounds it
 /// keeps those whose hash is divisible by 2, then 4 and so on: a fixed choice, again independent of
 /// order, by which a voice that says the same again and again is still found.
 ///
@@ -35,6 +36,9 @@ class SameAudio {
     std::size_t sounds = 0;     ///< That were given to different texts.
     std::size_t sentences = 0;  ///< That have one of them.
     std::string records;        ///< "#3, #17 and 4 others", in the order of the input.
+    /// Of each such sound two records with different texts, whichever came first: what it takes to
+    /// find it again.
+    std::vector<std::uint64_t> witnesses;
   };
   Found found() const;
 
@@ -42,11 +46,13 @@ class SameAudio {
 
  private:
   struct Entry {
-    std::uint64_t text = 0;   ///< Of whichever came first; compared with, never told.
-    std::uint64_t first = 0;  ///< The lowest of the records.
-    std::uint64_t last = 0;   ///< The highest.
-    std::uint32_t count = 0;  ///< Sentences.
-    bool differ = false;      ///< In their texts.
+    std::uint64_t text = 0;     ///< Of whichever came first; compared with, never told.
+    std::uint64_t first = 0;    ///< The lowest of the records.
+    std::uint64_t last = 0;     ///< The highest.
+    std::uint32_t count = 0;    ///< Sentences.
+    bool differ = false;        ///< In their texts.
+    std::uint64_t of_text = 0;  ///< A record with that text.
+    std::uint64_t another = 0;  ///< Where they differ, one with another.
   };
 
   const std::size_t most_;

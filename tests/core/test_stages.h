@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <new>
@@ -433,9 +434,24 @@ struct Judge final : Map<Num, Num>, Faulty {
 
 /// Hands the numbers to the test.
 struct Collect final : Sink<Num>, Faulty {
+  std::int64_t undoes = -1;
+  std::function<void(std::uint64_t)> undo;
+
   static void describe(Spec<Collect>& spec) {
     spec.name("collect").summary("Hands the numbers to the test.");
+    spec.param("undoes", &Collect::undoes, "A record to take back at the end; -1: none.")
+        .at_least(-1)
+        .neutral();
     describe_fault(spec);
+  }
+  std::optional<Error> open(const RunContext& context) {
+    undo = context.undo;
+    return std::nullopt;
+  }
+  std::optional<Error> close() {
+    if (undoes < 0) return std::nullopt;
+    undo(static_cast<std::uint64_t>(undoes));
+    return Error{"taken_back", "that was no good"};
   }
   std::optional<Error> process(const Num& in, const Item& item) const {
     if (const auto wrong = act(in.value, item.attempt)) return wrong->error();

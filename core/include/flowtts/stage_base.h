@@ -52,6 +52,10 @@ struct RunContext {
   /// thread, until `close` returns. Empty outside of a run.
   std::function<void(const std::string& code, const std::string& message, std::uint64_t items)>
       doubt = {};
+  /// Takes back that a record of that index is done: what was made of it turned out not to be
+  /// trusted. It is done again when the run goes on. In `close` only. Empty outside of a run that
+  /// keeps a journal.
+  std::function<void(std::uint64_t index)> undo = {};
   /// Requested when nothing more is to be read: the run was interrupted or has failed. A source
   /// that waits for its input gives up waiting then, and returns nothing.
   std::stop_token stop{};

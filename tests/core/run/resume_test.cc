@@ -23,6 +23,7 @@ struct How {
   std::string source = "count: 20";
   std::string map = "by: 0";
   std::string filter = "nth: 2";
+  std::string sink = "undoes: -1";
   std::string run = "max_in_flight: 8";
   RunOptions options = {};
 };
@@ -40,7 +41,8 @@ Session session(const TempFolder& folder, const How& how) {
       "  - {id: map, type: add, concurrency: 2, with: {" +
       how.map +
       "}}\n"
-      "  - {id: out, type: collect}\n";
+      "  - {id: out, type: collect, with: {" +
+      how.sink + "}}\n";
   CAPTURE(yaml);
   Pipeline pipeline = compile_or_throw(yaml);
   Probe::get().reset();
@@ -262,4 +264,19 @@ TEST_CASE("a folder in which nothing had begun yet is begun anew") {
   CHECK(made.report.status == RunStatus::kSucceeded);
   CHECK(made.numbers == even(0, 20));
   CHECK(made.heard->heard("was not written out"));
+}
+
+TEST_CASE("what a stage takes back at the end is not done, however often the run goes on") {
+  const TempFolder folder;
+  How how;
+  how.sink = "undoes: 6";
+  for (const auto& numbers :
+       {even(0, 20), std::vector<std::int64_t>{6}, std::vector<std::int64_t>{6}}) {
+    const Session made = session(folder, how);
+    CHECK(made.report.status == RunStatus::kEnvironment);
+    CHECK(made.numbers == numbers);
+  }
+  CHECK_FALSE(journal_in(folder).complete());
+  how.sink = "undoes: -1";
+  CHECK(session(folder, how).report.status == RunStatus::kSucceeded);
 }
