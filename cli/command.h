@@ -34,6 +34,7 @@ extern const Command kDescribeCommand;
 extern const Command kDevicesCommand;
 extern const Command kSchemaCommand;
 extern const Command kVoiceCommand;
+extern const Command kCompareCommand;
 extern const Command kVersionCommand;
 
 const std::vector<Command>& commands();

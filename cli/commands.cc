@@ -132,7 +132,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> kCommands{kRunCommand,      kCheckCommand,   kVerifyCommand,
                                               kRetryCommand,    kReplayCommand,  kStagesCommand,
                                               kDescribeCommand, kDevicesCommand, kSchemaCommand,
-                                              kVoiceCommand,    kVersionCommand};
+                                              kVoiceCommand,    kCompareCommand, kVersionCommand};
   return kCommands;
 }
 

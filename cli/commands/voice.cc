@@ -12,6 +12,7 @@
 
 #include "cli/child_process.h"
 #include "cli/command.h"
+#include "cli/commands/voice_check.h"
 #include "cli/data_folder.h"
 #include "cli/format.h"
 #include "core/config/params.h"
@@ -23,15 +24,17 @@
 namespace flowtts::cli {
 namespace {
 
-const std::vector<std::string> kActions{"compile"};
+const std::vector<std::string> kActions{"compile", "check"};
 const std::vector<std::string> kPrecisions{"float32", "float16", "bfloat16"};
 
 struct Arguments {
   std::string action;
   std::string file;
   std::string precision;
-  std::string device;
+  std::vector<std::string> devices;
+  std::vector<std::string> texts;
   bool force = false;
+  bool json = false;
 };
 
 int refuse(const std::string& message) {
@@ -42,15 +45,6 @@ int refuse(const std::string& message) {
 int fail(const Error& error) {
   complain(error.message);
   return kEnvironmentError;
-}
-
-std::optional<DeviceId> parse_device(const std::string& text) {
-  if (text == "cpu" || text == "cpu:0") return DeviceId{};
-  constexpr std::string_view kCuda = "cuda:";
-  const std::string digits = text.starts_with(kCuda) ? text.substr(kCuda.size()) : "";
-  if (digits.empty() || digits.size() > 3) return std::nullopt;
-  if (digits.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
-  return DeviceId{DeviceKind::kCuda, std::stoi(digits)};
 }
 
 /// Where there is a GPU the first, in half precision: there it counts. On a CPU half is slower.
@@ -137,11 +131,11 @@ int compile(const Job& job, bool force) {
 }
 
 int compile(const Arguments& arguments) {
-  const std::optional<DeviceId> device =
-      arguments.device.empty() ? usual_device() : parse_device(arguments.device);
+  if (arguments.devices.size() > 1) return refuse("compile: --device may be given once");
+  const std::string wanted = arguments.devices.empty() ? "" : arguments.devices.front();
+  const std::optional<DeviceId> device = wanted.empty() ? usual_device() : parse_device(wanted);
   if (!device) {
-    return refuse(
-        fmt::format("--device: '{}' is no device; allowed is cpu or cuda:N", arguments.device));
+    return refuse(fmt::format("--device: '{}' is no device; allowed is cpu or cuda:N", wanted));
   }
   const std::string precision =
       arguments.precision.empty() ? usual_precision(*device) : arguments.precision;
@@ -176,30 +170,64 @@ int compile(const Arguments& arguments) {
   return compile({*voice, key, *device, (*torch)->torch_folder}, arguments.force);
 }
 
+/// The first option that belongs to the other action; empty where there is none.
+std::string foreign_option(const Arguments& arguments) {
+  if (arguments.action == "compile") {
+    return arguments.json ? "--json" : arguments.texts.empty() ? "" : "--text";
+  }
+  return arguments.force ? "--force" : arguments.precision.empty() ? "" : "--precision";
+}
+
 int act(const Arguments& arguments) {
+  const auto known = std::find(kActions.begin(), kActions.end(), arguments.action);
+  if (const std::string option = foreign_option(arguments);
+      known != kActions.end() && !option.empty()) {
+    return refuse(fmt::format("{} has no option {}", arguments.action, option));
+  }
   if (arguments.action == "compile") return compile(arguments);
+  if (arguments.action == "check") {
+    return check_voice({arguments.file, arguments.devices, arguments.texts, arguments.json});
+  }
   return refuse(fmt::format("'{}' is not allowed; allowed is {}{}", arguments.action,
                             list_words(kActions), did_you_mean(arguments.action, kActions)));
 }
 
 std::function<int()> prepare(Options& options) {
   const auto arguments = std::make_shared<Arguments>();
-  options.argument("compile", arguments->action, true, "What is to be done.");
+  options.argument("ACTION", arguments->action, true, "What is to be done: check or compile.");
   options.argument("VOICE", arguments->file, true, "The voice, a YAML file.");
+  options.list("--device", "cuda:N|cpu", arguments->devices,
+               "Where it is tried, or what it is compiled for. By default every GPU is tried, and "
+               "the first is compiled for; the CPU where there is none. For check it may be "
+               "repeated.");
+  options.list("--text", "TEXT", arguments->texts,
+               "check: a sentence to speak in place of FlowTTS's own. May be repeated.");
+  options.flag("--json", arguments->json, "check: print what was found as JSON.");
   options.value("--precision", "float32|float16|bfloat16", arguments->precision,
-                "What is computed in. By default float16 on a GPU, float32 on a CPU.");
-  options.value("--device", "cuda:N|cpu", arguments->device,
-                "What it is compiled for. By default the first GPU; the CPU where there is none.");
-  options.flag("--force", arguments->force, "Compile again what is there already.");
+                "compile: what is computed in. By default float16 on a GPU, float32 on a CPU.");
+  options.flag("--force", arguments->force, "compile: again what is there already.");
   return [arguments] { return act(*arguments); };
 }
 
 }  // namespace
 
 const Command kVoiceCommand{
-    "voice", "compile VOICE [--precision NAME] [--device NAME] [--force]",
-    "Compile a voice for the GPU or CPU at hand.",
-    R"(Makes machine code of the voice's render part with AOTInductor, which takes one to five minutes,
+    "voice",
+    "ACTION VOICE [--device NAME]... [--text TEXT]... [--json] [--precision NAME] [--force]",
+    "Check whether a voice keeps its promises, or compile it.",
+    R"(flowtts voice check VOICE
+Loads the voice on each device and speaks some sentences, as a run does: alone, again from the same
+seeds, and in batches of two orders. It says what is wrong, what is allowed and what to do: lengths
+beyond the audio, silence, samples that are no numbers, a length that the text cannot have, audio
+that differs the second time or with its company, tensors on another device. Beside that it prints
+how fast the voice is here and what memory it takes. A GPU's speed in a run is higher, since there
+batches are full and several are at work.
+
+Exit status: 0 all is well; 1 something is wrong with the voice; 2 the voice file or the command
+line was refused; 3 a device or a library is not there.
+
+flowtts voice compile VOICE
+Makes machine code of the voice's render part with AOTInductor, which takes one to five minutes,
 and keeps it in $FLOWTTS_CACHE_DIR, $XDG_CACHE_HOME/flowtts or ~/.cache/flowtts, by the voice's
 content, the card's model, the version of torch, and the precision. A voice is compiled once for
 all cards of one model.
@@ -211,6 +239,8 @@ It needs Python 3 (python3, or FLOWTTS_PYTHON) with the torch that FlowTTS runs 
 GPU triton and Python's headers. './flowtts voice compile' in a checkout fetches what is missing.
 
 Examples:
+  flowtts voice check configs/voices/default.yaml
+  flowtts voice check mine.yaml --device cuda:0 --device cuda:1 --text 'Is this all right?'
   flowtts voice compile configs/voices/default.yaml
   flowtts voice compile configs/voices/default.yaml --precision float32 --device cuda:1
 )",

@@ -126,6 +126,8 @@ class VoiceEngine {
   virtual bool draws() const { return false; }
   /// Whether a sentence's samples were seen to differ with its company.
   virtual bool batch_dependent() const { return false; }
+  /// Host memory of processes of its own, bytes; 0 where it has none.
+  virtual std::uint64_t host_bytes() const { return 0; }
   /// What the user had better do; empty where all is well.
   virtual std::string advice() const { return ""; }
 };

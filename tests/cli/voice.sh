@@ -20,11 +20,11 @@ export FLOWTTS_CACHE_DIR=$PWD/cache
 voice=$SOURCE_DIR/configs/voices/default.yaml
 
 expect 2 "$FLOWTTS" voice
-says 'voice: compile is missing'
+says 'voice: ACTION is missing'
 expect 2 "$FLOWTTS" voice compile
 says 'voice: VOICE is missing'
 expect 2 "$FLOWTTS" voice comple "$voice"
-says "'comple' is not allowed; allowed is compile; did you mean 'compile'?"
+says "'comple' is not allowed; allowed is compile or check; did you mean 'compile'?"
 expect 2 "$FLOWTTS" voice compile nowhere.yaml
 says 'nowhere.yaml: error[unreadable-file]'
 expect 2 "$FLOWTTS" voice compile "$voice" --precision float61

@@ -8,6 +8,7 @@
 #include "core/utf8.h"
 #include "stages/neural/voice.h"
 #include "stages/neural/worker/environment.h"
+#include "stages/neural/worker/host_memory.h"
 #include "stages/neural/worker/pool.h"
 #include "stages/text/text_front_end.h"
 
@@ -42,6 +43,12 @@ class WorkerEngine final : public VoiceEngine {
     const WorkerReady& ready = pool_->ready();
     return fmt::format("worker on {}{}{}", device_kind(ready.device),
                        ready.numerics.empty() ? "" : " in ", ready.numerics);
+  }
+
+  std::uint64_t host_bytes() const override {
+    std::uint64_t bytes = 0;
+    for (const pid_t process : pool_->processes()) bytes += process_memory(process).most;
+    return bytes;
   }
 
   std::string advice() const override {
