@@ -44,7 +44,7 @@ struct Phonemize final : Map<Sentence, Phonemes> {
   void check(Checker& checker) const {
     const std::optional<VoiceConfig> config = check_voice(voice, checker);
     if (!config) return;
-    if (const auto front_end = make_front_end(config->front_end, config->languages);
+    if (const auto front_end = make_front_end(config->front_end, config->front_end_options);
         front_end.is_error()) {
       checker.error("voice", front_end.error().message);
     }
@@ -103,7 +103,7 @@ struct Phonemize final : Map<Sentence, Phonemes> {
     Result<VoiceConfig> config = read_voice(voice, false);
     if (!config.ok()) return config.error();
     Result<std::shared_ptr<const FrontEnd>> front_end =
-        make_front_end(config->front_end, config->languages);
+        make_front_end(config->front_end, config->front_end_options);
     if (!front_end.ok()) return front_end.error();
     return Tools{std::move(config).value(), std::move(front_end).value()};
   }
