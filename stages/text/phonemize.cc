@@ -29,7 +29,8 @@ struct Phonemize final : Map<Sentence, Phonemes> {
             "for (another script, symbols only, or words of another script among its own) is "
             "filtered as `unspeakable` and never spoken as noise or in part. One with more tokens "
             "or words than the voice's limits is the error `sentence_too_long`. For a voice that "
-            "reads text itself (`front_end: {type: text}`) a token is a character.")
+            "reads text itself (`front_end: {type: text}`) or a table of characters "
+            "(`front_end: {type: characters, table: FILE}`) a token is a character.")
         .param("voice", &Phonemize::voice, "The voice's YAML file.")
         .required()
         .neutral()

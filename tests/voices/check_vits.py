@@ -1,5 +1,5 @@
 """Holds an exported VITS voice against the VitsModel that it was made of: check_vits.py CHECKPOINT
-VOICE_FOLDER QUIET_FOLDER, the latter of the same checkpoint with both noise scales at 0."""
+VOICE_FOLDER QUIET_FOLDER [DEVICE], the quiet one of the same checkpoint with both noise scales at 0."""
 
 import os
 import sys
@@ -10,7 +10,9 @@ from transformers import VitsModel, VitsTokenizer
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "voices"))
 from vits import draw_normal  # noqa: E402
 
-checkpoint, voice_folder, quiet_folder = sys.argv[1:]
+checkpoint, voice_folder, quiet_folder, device = (sys.argv[1:] + ["cpu"])[:4]
+torch.set_default_device(device)
+torch.backends.cudnn.allow_tf32 = False
 TEXTS = ["a cab", "the quick brown fox jumps over the lazy dog", "hello there", "o"]
 
 
@@ -42,7 +44,7 @@ def near(found, wanted, what):
 
 def compare_noise(checkpoint, voice, rows, seeds, speakers):
     """VitsModel given the very noise that the voice draws says the same."""
-    model = VitsModel.from_pretrained(checkpoint).eval()
+    model = VitsModel.from_pretrained(checkpoint).eval().to(device)
     randn, randn_like = torch.randn, torch.randn_like
     worst = 0.0
     for row, seed, speaker in zip(rows, seeds, speakers):
@@ -76,9 +78,9 @@ def check_noise():
 def main():
     check_noise()
     tokenizer = VitsTokenizer.from_pretrained(checkpoint)
-    model = VitsModel.from_pretrained(checkpoint).eval()
-    voice = torch.jit.load(voice_folder + "/voice.pt")
-    quiet = torch.jit.load(quiet_folder + "/voice.pt")
+    model = VitsModel.from_pretrained(checkpoint).eval().to(device)
+    voice = torch.jit.load(voice_folder + "/voice.pt", map_location=device)
+    quiet = torch.jit.load(quiet_folder + "/voice.pt", map_location=device)
     rows = [tokenizer(text)["input_ids"] for text in TEXTS]
     speakers = [i % max(1, model.config.num_speakers) for i in range(len(rows))]
     seeds = [5, (1 << 63) - 1, 5, 77]
