@@ -17,7 +17,8 @@ foreach(folder IN ITEMS configs pipelines workers)
   endif()
 endforeach()
 
-install(FILES voices/compile.py DESTINATION "${CMAKE_INSTALL_DATADIR}/flowtts/voices")
+install(FILES voices/compile.py voices/export_vits.py voices/vits.py
+        DESTINATION "${CMAKE_INSTALL_DATADIR}/flowtts/voices")
 
 install(EXPORT FlowTTSTargets NAMESPACE flowtts:: DESTINATION "${flowtts_package_dir}")
 configure_package_config_file(cmake/FlowTTSConfig.cmake.in FlowTTSConfig.cmake

@@ -16,6 +16,7 @@
 #include <flowtts/stage_base.h>
 
 #include "stages/neural/worker/settings.h"
+#include "stages/text/front_end.h"
 
 namespace flowtts {
 
@@ -30,7 +31,8 @@ struct VoiceConfig {
   std::uint32_t sample_rate = 0;  ///< Of the module's audio, hertz.
   std::uint32_t hop = 0;          ///< Samples a frame; 0 for a module without frames.
   std::vector<std::string> languages;
-  std::string front_end;              ///< A registered front end: "flite_us".
+  std::string front_end;  ///< A registered front end: "flite_us".
+  FrontEndOptions front_end_options;
   std::vector<std::string> speakers;  ///< The index is the module's speaker id.
   std::size_t max_tokens = 0;         ///< The longest sentence that the model was made for; 0: any.
   std::size_t max_words = 0;          ///< The same in words, as white space parts them.
@@ -44,8 +46,8 @@ struct VoiceConfig {
   double min_seconds_per_character = 0;
   double max_seconds_per_character = 0;
   WorkerSettings worker;  ///< Of the format "worker".
-  /// XXH3-128 over the voice file, any model file and the files that its command names, 32 hex
-  /// digits. What is in a model's folder is covered where `sha256` pins it.
+  /// XXH3-128 over the voice file, any model file, its front end's table and the files that its
+  /// command names, 32 hex digits. What is in a model's folder is covered where `sha256` pins it.
   std::string hash;
 
   /// "default@3f2a90c1": the name and the hash's first 8 digits; the name where there is no hash.

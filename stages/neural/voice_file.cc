@@ -12,6 +12,7 @@
 #include "stages/neural/voice.h"
 #include "stages/neural/voice_pins.h"
 #include "stages/neural/worker/settings.h"
+#include "stages/text/character_front_end.h"
 #include "stages/text/front_end.h"
 
 namespace flowtts {
@@ -32,6 +33,9 @@ struct VoiceFile {
   std::string precision = "float32";
 
   std::string front_end;
+  std::filesystem::path table;
+  bool add_blank = false;
+  bool lower = false;
   std::uint64_t max_tokens = 0;
   std::uint64_t max_words = 0;
   std::uint64_t max_batch = 0;
@@ -67,12 +71,20 @@ std::vector<ParamInfo> top_level_params() {
   return std::move(params.params);
 }
 
-std::vector<ParamInfo> front_end_params() {
+std::vector<ParamInfo> front_end_params(bool characters) {
   StageSpec params;
   Spec<VoiceFile>(params)
       .param("type", &VoiceFile::front_end, "what turns text into tokens")
       .required()
       .one_of(front_end_types());
+  if (characters) {
+    Spec<VoiceFile>(params)
+        .param("table", &VoiceFile::table,
+               "the JSON file with each character's token, relative to the voice file")
+        .required()
+        .param("add_blank", &VoiceFile::add_blank, "whether the token 0 is around each character")
+        .param("lower", &VoiceFile::lower, "whether capitals are read as small letters");
+  }
   return std::move(params.params);
 }
 
@@ -178,10 +190,17 @@ class VoiceReader {
     }
   }
 
-  void read_blocks() {
+  void read_front_end() {
     const yaml::Entry* front_end = root_->find("front_end");
-    read_params(front_end ? front_end->value.get() : nullptr, front_end_params(), &voice_,
-                front_end ? front_end->where : file_, "voice 'front_end'", diagnostics_);
+    const yaml::Node* map = front_end ? front_end->value.get() : nullptr;
+    const yaml::Entry* type = map && map->is_map() ? map->find("type") : nullptr;
+    const bool characters = type && type->value->text == kCharacterFrontEnd;
+    read_params(map, front_end_params(characters), &voice_, front_end ? front_end->where : file_,
+                "voice 'front_end'", diagnostics_);
+  }
+
+  void read_blocks() {
+    read_front_end();
     if (const yaml::Entry* limits = root_->find("limits")) {
       read_params(limits->value.get(), limits_params(voice_.format == "worker"), &voice_,
                   limits->where, "voice 'limits'", diagnostics_);
@@ -260,6 +279,10 @@ class VoiceReader {
             "compiled");
     }
     check_model();
+    if (!voice_.table.empty()) {
+      check_file(root_->find("front_end")->value->find("table"), "voice 'front_end': 'table'",
+                 voice_.table);
+    }
     if (!voice_.exporter.empty()) {
       check_file(compile->value->find("exporter"), "voice 'compile': 'exporter'", voice_.exporter);
     }
@@ -305,6 +328,10 @@ class VoiceReader {
     config.hop = voice_.hop;
     config.languages = voice_.languages;
     config.front_end = voice_.front_end;
+    config.front_end_options.languages = voice_.languages;
+    if (!voice_.table.empty()) config.front_end_options.table = beside_voice(voice_.table);
+    config.front_end_options.add_blank = voice_.add_blank;
+    config.front_end_options.lower = voice_.lower;
     config.speakers = voice_.speakers;
     config.max_tokens = voice_.max_tokens;
     config.max_words = voice_.max_words;
@@ -352,6 +379,7 @@ Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash) {
   std::vector<std::filesystem::path> parts{file};
   std::error_code ignored;
   if (std::filesystem::is_regular_file(config.model, ignored)) parts.push_back(config.model);
+  if (!config.front_end_options.table.empty()) parts.push_back(config.front_end_options.table);
   parts.insert(parts.end(), config.worker.files.begin(), config.worker.files.end());
   for (const std::filesystem::path& part : parts) {
     if (std::optional<Error> error = content.add_file(part)) return *std::move(error);

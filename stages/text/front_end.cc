@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "stages/text/character_front_end.h"
 #include "stages/text/flite_front_end.h"
 #include "stages/text/text_front_end.h"
 
@@ -14,7 +15,9 @@ struct Registry {
   std::mutex mutex;
   std::map<std::string, FrontEndFactory, std::less<>> factories{
       {"flite_us", [](const auto&) { return make_flite_us(); }},
-      {std::string(kTextFrontEnd), make_text_front_end}};
+      {std::string(kTextFrontEnd),
+       [](const FrontEndOptions& options) { return make_text_front_end(options.languages); }},
+      {std::string(kCharacterFrontEnd), make_character_front_end}};
 };
 
 Registry& registry() {
@@ -45,7 +48,7 @@ std::vector<std::string> front_end_types() {
 }
 
 Result<std::shared_ptr<const FrontEnd>> make_front_end(std::string_view type,
-                                                       const std::vector<std::string>& languages) {
+                                                       const FrontEndOptions& options) {
   Registry& known = registry();
   FrontEndFactory factory;
   {
@@ -53,7 +56,7 @@ Result<std::shared_ptr<const FrontEnd>> make_front_end(std::string_view type,
     const auto found = known.factories.find(type);
     if (found != known.factories.end()) factory = found->second;
   }
-  if (factory) return factory(languages);
+  if (factory) return factory(options);
   return Error{"unknown_front_end", "there is no front end '" + std::string(type) +
                                         "'; there are: " + joined(front_end_types())};
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,17 +29,24 @@ class FrontEnd {
   virtual Result<std::vector<std::int64_t>> tokens(std::string_view text) const = 0;
 };
 
-/// \param languages that the voice speaks ("en", "zh"); empty where its file does not say.
-using FrontEndFactory = std::function<Result<std::shared_ptr<const FrontEnd>>(
-    const std::vector<std::string>& languages)>;
+/// What a voice's file says to its front end.
+struct FrontEndOptions {
+  std::vector<std::string> languages;  ///< That the voice speaks ("en", "zh"); may be empty.
+  std::filesystem::path table;         ///< Of "characters": its characters and their tokens.
+  bool add_blank = false;              ///< Of "characters": the token 0 around each character.
+  bool lower = false;                  ///< Of "characters": capitals are read as small letters.
+};
+
+using FrontEndFactory =
+    std::function<Result<std::shared_ptr<const FrontEnd>>(const FrontEndOptions& options)>;
 
 /// Makes a front end known under `type`, in place of one that had the name. Thread-safe; before the
 /// run that needs it starts.
 void register_front_end(std::string type, FrontEndFactory factory);
 
 /// The front end of that type. The Error "unknown_front_end" names those there are. Thread-safe.
-Result<std::shared_ptr<const FrontEnd>> make_front_end(
-    std::string_view type, const std::vector<std::string>& languages = {});
+Result<std::shared_ptr<const FrontEnd>> make_front_end(std::string_view type,
+                                                       const FrontEndOptions& options = {});
 
 /// The names that `make_front_end` knows, sorted.
 std::vector<std::string> front_end_types();

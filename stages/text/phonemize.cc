@@ -29,7 +29,8 @@ struct Phonemize final : Map<Sentence, Phonemes> {
             "for (another script, symbols only, or words of another script among its own) is "
             "filtered as `unspeakable` and never spoken as noise or in part. One with more tokens "
             "or words than the voice's limits is the error `sentence_too_long`. For a voice that "
-            "reads text itself (`front_end: {type: text}`) a token is a character.")
+            "reads text itself (`front_end: {type: text}`) or a table of characters "
+            "(`front_end: {type: characters, table: FILE}`) a token is a character.")
         .param("voice", &Phonemize::voice, "The voice's YAML file.")
         .required()
         .neutral()
@@ -44,7 +45,7 @@ struct Phonemize final : Map<Sentence, Phonemes> {
   void check(Checker& checker) const {
     const std::optional<VoiceConfig> config = check_voice(voice, checker);
     if (!config) return;
-    if (const auto front_end = make_front_end(config->front_end, config->languages);
+    if (const auto front_end = make_front_end(config->front_end, config->front_end_options);
         front_end.is_error()) {
       checker.error("voice", front_end.error().message);
     }
@@ -103,7 +104,7 @@ struct Phonemize final : Map<Sentence, Phonemes> {
     Result<VoiceConfig> config = read_voice(voice, false);
     if (!config.ok()) return config.error();
     Result<std::shared_ptr<const FrontEnd>> front_end =
-        make_front_end(config->front_end, config->languages);
+        make_front_end(config->front_end, config->front_end_options);
     if (!front_end.ok()) return front_end.error();
     return Tools{std::move(config).value(), std::move(front_end).value()};
   }

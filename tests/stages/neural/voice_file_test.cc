@@ -135,6 +135,23 @@ TEST_CASE("The hash changes with the file and with the model, and with nothing e
   CHECK(hash(here, kGood) != first);
 }
 
+TEST_CASE("A front end's table is found beside the voice file, and belongs to the voice's hash") {
+  const TempFolder folder;
+  folder.write("plain.pt", "weights");
+  folder.write("vocab.json", "{\"a\": 1}");
+  const std::string file = folder.write(
+      "v.yaml", with_line("front_end: {type: flite_us}",
+                          "front_end: {type: characters, table: vocab.json, add_blank: true}"));
+  const auto voice = read_voice(file, true);
+  if (voice.is_error()) FAIL(voice.error().message);
+  CHECK(voice->front_end_options.table == folder.path() / "vocab.json");
+  CHECK(voice->front_end_options.add_blank);
+  CHECK_FALSE(voice->front_end_options.lower);
+  CHECK(voice->front_end_options.languages == voice->languages);
+  folder.write("vocab.json", "{\"a\": 2}");
+  CHECK(read_voice(file, true)->hash != voice->hash);
+}
+
 TEST_CASE(
     "What is wrong with a voice file is said with its place, what was found and what is allowed") {
   struct Case {
@@ -183,6 +200,17 @@ TEST_CASE(
        "DIR/v.yaml: error[missing-key]: voice 'front_end': 'type' is required: what turns text "
        "into "
        "tokens"},
+      {with_line("front_end: {type: flite_us}", "front_end: {type: characters, lower: yes}"),
+       "DIR/v.yaml:8:1: error[missing-key]: voice 'front_end': 'table' is required: the JSON file "
+       "with each character's token, relative to the voice file\n"
+       "DIR/v.yaml:8:38: error[wrong-type]: voice 'front_end': 'lower': found 'yes', expected true "
+       "or false"},
+      {with_line("front_end: {type: flite_us}", "front_end: {type: characters, table: t.json}"),
+       "DIR/v.yaml:8:38: error[missing-file]: voice 'front_end': 'table': there is no file "
+       "DIR/t.json"},
+      {with_line("front_end: {type: flite_us}", "front_end: {type: flite_us, table: t.json}"),
+       "DIR/v.yaml:8:29: error[unknown-key]: voice 'front_end': unknown key 'table'; allowed is "
+       "type"},
       {with_line("speakers: [anna, bob]", "speakers: []"),
        "DIR/v.yaml:9:11: error[missing-value]: voice: 'speakers': at least one is needed"},
       {with_line("speakers: [anna, bob]", "speakers: [anna, bob, anna, random]"),

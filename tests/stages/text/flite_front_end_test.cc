@@ -287,7 +287,7 @@ TEST_CASE("front ends are found by name and others can be added") {
       return Tokens{static_cast<std::int64_t>(text.size())};
     }
   };
-  register_front_end("lengths", [](const std::vector<std::string>&) {
+  register_front_end("lengths", [](const FrontEndOptions&) {
     return Result<std::shared_ptr<const FrontEnd>>(std::make_shared<const Lengths>());
   });
   const auto lengths = make_front_end("lengths");
