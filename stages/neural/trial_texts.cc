@@ -51,7 +51,7 @@ std::optional<std::string> beyond_limits(const VoiceConfig& voice, const TrialTe
 
 Result<std::vector<TrialText>> trial_texts(const VoiceConfig& voice,
                                            std::span<const std::string> wanted) {
-  const auto front_end = make_front_end(voice.front_end, voice.languages);
+  const auto front_end = make_front_end(voice.front_end, voice.front_end_options);
   if (!front_end.ok()) return front_end.error();
   std::vector<std::string> texts(wanted.begin(), wanted.end());
   if (texts.empty()) texts = own_texts(voice.languages);
