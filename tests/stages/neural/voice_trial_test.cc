@@ -23,7 +23,8 @@ VoiceConfig tones() {
 VoiceConfig that_reads_text(std::vector<std::string> languages) {
   VoiceConfig voice = tones();
   voice.front_end = "text";
-  voice.languages = std::move(languages);
+  voice.languages = languages;
+  voice.front_end_options.languages = std::move(languages);
   return voice;
 }
 
