@@ -46,15 +46,16 @@ stages:
   - {id: manifest,   type: write_manifest}
 )";
 
-/// The most that this process and its children have in memory together, asked now and then.
+/// The most memory that this process and its children have together beyond what they had at first,
+/// asked now and then.
 class MemoryWatch {
  public:
-  MemoryWatch() : thread_([this](const std::stop_token& stop) { watch(stop); }) {}
+  MemoryWatch() : first_(now()), thread_([this](const std::stop_token& stop) { watch(stop); }) {}
 
   std::uint64_t most() {
     look();
     const std::lock_guard lock(mutex_);
-    return most_;
+    return most_ > first_ ? most_ - first_ : 0;
   }
 
  private:
@@ -67,10 +68,15 @@ class MemoryWatch {
   }
 
   void look() {
-    std::uint64_t now = process_memory(getpid()).now;
-    for (const pid_t child : children()) now += process_memory(child).now;
+    const std::uint64_t bytes = now();
     const std::lock_guard lock(mutex_);
-    most_ = std::max(most_, now);
+    most_ = std::max(most_, bytes);
+  }
+
+  static std::uint64_t now() {
+    std::uint64_t bytes = process_memory(getpid()).now;
+    for (const pid_t child : children()) bytes += process_memory(child).now;
+    return bytes;
   }
 
   static std::vector<pid_t> children() {
@@ -83,6 +89,7 @@ class MemoryWatch {
     return all;
   }
 
+  const std::uint64_t first_;
   std::mutex mutex_;
   std::condition_variable_any ended_;
   std::uint64_t most_ = 0;
@@ -217,7 +224,10 @@ bool speak_compared(const ComparePlan& plan, ComparedVoice& voice, const std::st
   if (report.status == RunStatus::kInterrupted) voice.problem = "interrupted";
   // A folder that was refused holds something else.
   voice.refused = report.status == RunStatus::kRefused;
-  if (voice.refused) return exits_hard;
+  if (voice.refused) {
+    voice.problem += "\n(compare: by another --output)";
+    return exits_hard;
+  }
   const auto unread = read_compared(plan.output / voice.folder, voice);
   if (unread && voice.problem.empty()) voice.problem = unread->message;
   // Figures of a run that ended before its first sentence would say nothing.

@@ -63,7 +63,8 @@ struct ComparedVoice {
   bool refused = false;                   ///< Because of its file or folder: nothing was started.
   std::optional<VoiceConfig> config;      ///< Nothing where the file could not be read.
   std::optional<CompareFigures> figures;  ///< Nothing where no run came to an end.
-  /// The most that this process and its workers had meanwhile; 0: nothing was left to be done.
+  /// The most that its run added to what this process and its workers have; what an earlier voice
+  /// has brought in (LibTorch) is not counted again. 0: nothing was left to be done.
   std::uint64_t host_bytes = 0;
   std::map<SentencePlace, ComparedSentence> sentences;
 };

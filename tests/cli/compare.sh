@@ -70,6 +70,7 @@ find all -name '*.wav' -printf '%p %T@\n' | sort | diff before -
 # Other sentences do not go over those that are there.
 expect 2 "$FLOWTTS" compare --voices "$tones" --input chats.json --output all --texts 1
 says err 'all/tones'
+says err 'by another --output'
 
 # Two voices of one name get a folder each.
 cp "$tones" second.yaml
