@@ -27,7 +27,7 @@ def draw_normal(seed: Tensor, stream: int, channels: int, length: int) -> Tensor
     """
     time = torch.arange(length, device=seed.device).view(1, 1, -1)
     place = (time * channels + torch.arange(channels, device=seed.device).view(1, -1, 1)) * 2
-    low = mix((seed + stream * 0x5851F42D) & 0xFFFFFFFF).view(-1, 1, 1)
+    low = mix((seed ^ (stream * 0x5851F42D)) & 0xFFFFFFFF).view(-1, 1, 1)
     high = mix((seed >> 32) ^ 0x3C6EF372).view(-1, 1, 1)
     first = mix(mix((place & 0xFFFFFFFF) ^ low) ^ high)
     second = mix(mix(((place + 1) & 0xFFFFFFFF) ^ low) ^ high)
