@@ -82,8 +82,11 @@ TEST_CASE("what does not finish within the time to drain is cancelled and counte
     HowToRun how;
     how.settings = "{max_in_flight: 10, drain_s: 0.1, threads: 4}";
     how.stop = stop.get_token();
-    how.meanwhile = [&](const Listening&) {
+    how.progress_every_s = 0.02;
+    how.meanwhile = [&](const Listening& heard) {
       Probe::get().wait_for_hanging(1);
+      while (heard.last().records.read < 10)
+        std::this_thread::yield();  // all that may be in flight
       stop.request_stop();
       // Longer than the time to drain and the monitor's next look, so that the run is cancelled.
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
