@@ -403,8 +403,10 @@ RunReport run_in(Pipeline& pipeline, const RunOptions& options,
   std::unique_ptr<Committer> committer = make_committer(pipeline, state, *place);
   auto flow = std::make_unique<Flow>(pipeline, state, executor.get(), place->contents.done);
   const bool ended = flow->run();
-  if (ended) flow.reset();
+  // The lanes end first: one that has handed over the last batch may still be on its way back from
+  // the graph's arena.
   if (executor) executor->stop();
+  if (ended) flow.reset();
   if (committer) committer->finish();
   monitor.finish();
   if (!ended) stages.leave_open(state);

@@ -201,8 +201,11 @@ TEST_CASE("an item that waits for its next take when the run is cancelled is unf
     HowToRun how;
     how.settings = "{max_in_flight: 10, drain_s: 0.1, threads: 4}";
     how.stop = stop.get_token();
+    how.progress_every_s = 0.02;
     how.meanwhile = [&](const Listening& heard) {
       Probe::get().wait_for_hanging(1);
+      while (heard.last().records.read < 10)
+        std::this_thread::yield();  // all that may be in flight
       stop.request_stop();
       while (!heard.heard("interrupted")) std::this_thread::yield();
       // Longer than the time to drain and the monitor's next look, so that the run is cancelled.
