@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <set>
 #include <system_error>
 
 #include <fmt/chrono.h>
@@ -47,11 +48,11 @@ std::optional<Error> redo_what_is_wanted(const RunOptions& options, RunPlace& pl
     place.contents.end.reset();
     return std::nullopt;
   }
+  const std::set<std::uint64_t> chosen(options.redo.begin(), options.redo.end());
   std::vector<std::uint64_t> again;
   for (const auto& [index, record] : place.contents.done) {
-    const bool wanted =
-        std::find(options.redo.begin(), options.redo.end(), index) != options.redo.end();
-    if (wanted || (options.redo_failed && record.status == Ending::kFailed)) again.push_back(index);
+    if (chosen.contains(index) || (options.redo_failed && record.status == Ending::kFailed))
+      again.push_back(index);
   }
   if (again.empty()) return std::nullopt;
   for (const std::uint64_t index : again) place.contents.done.remove(index);
