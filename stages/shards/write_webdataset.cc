@@ -81,10 +81,11 @@ std::string sample_json(const AudioFile& file, const Item& item) {
   return std::string(json.text());
 }
 
-/// Of the lines of a manifest, where each record stands in the shards.
+/// Of the whole lines of a manifest, where each record stands in the shards.
 std::vector<ShardSpan> spans_in(const std::filesystem::path& manifest) {
   std::vector<ShardSpan> spans;
   for_each_line(manifest, [&](std::string_view line, bool) {
+    if (!is_sealed_line(line)) return;
     const JsonValue record = JsonValue::parse(line);
     const JsonValue shard = record["shard"];
     if (!shard) return;
