@@ -122,6 +122,10 @@ class VoiceEngine {
   /// How many plans may wait where the device's memory bounds it; 0: as many as are wanted.
   virtual std::size_t look_ahead() const { return 0; }
 
+  /// Lengths, in tokens, of made-up sentences that each lane is to speak before the run begins, so
+  /// that what libraries make at first use is there; empty where nothing is gained.
+  virtual std::vector<std::size_t> rehearsal() const { return {}; }
+
   /// What decides the samples beside voice and input: "torchscript float32".
   virtual std::string numerics() const = 0;
   /// Whether the model draws random numbers, so that another seed gives other samples.

@@ -92,6 +92,10 @@ class TorchscriptEngine final : public VoiceEngine {
   BatchShapes shapes() const override { return shapes_; }
   BatchShapes render_shapes() const override { return render_shapes_; }
   std::size_t look_ahead() const override { return look_ahead_; }
+  std::vector<std::size_t> rehearsal() const override {
+    if (!batched_) return {};
+    return {24, 64, 120};  // a short, a usual and a long one, each of another shape
+  }
   std::string numerics() const override {
     return (compiled_.renderer ? compiled_.numerics : "torchscript float32") +
            (bytes_.batch_dependent
