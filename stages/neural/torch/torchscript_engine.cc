@@ -96,7 +96,7 @@ class TorchscriptEngine final : public VoiceEngine {
   std::size_t look_ahead() const override { return look_ahead_; }
   std::vector<std::size_t> rehearsal() const override {
     if (!batched_) return {};
-    return {24, 64, 120};  // a short, a usual and a long one, each of another shape
+    return {16, 40};  // usual ones: nothing that any voice was not made for
   }
   std::string numerics() const override {
     return (compiled_.renderer ? compiled_.numerics : "torchscript float32") +
