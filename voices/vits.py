@@ -512,7 +512,7 @@ def export(model_path, precision, device):
     render = eager(voice.renderer).to(getattr(torch, precision)).eval()
     batch = torch.export.Dim("batch", min=1, max=1024)
     tokens = torch.export.Dim("tokens", min=1, max=2048)
-    frames = torch.export.Dim("frames", min=4, max=6000)
+    frames = torch.export.Dim("frames", min=1, max=6000)
     shapes = ({0: batch, 2: tokens}, {0: batch, 1: tokens}, {0: batch}, {0: batch}, {0: batch},
               {0: frames})
     with torch.no_grad():

@@ -106,7 +106,8 @@ std::optional<std::chrono::milliseconds> LogLimiter::next_tick(Time now) const {
 void LogLimiter::end() { flush(); }
 
 void LogLimiter::flush() {
-  if (left_out_ > 0) take_(fmt::format("... {} lines left out", grouped(left_out_)));
+  if (left_out_ > 0)
+    take_(fmt::format("... {} {} left out", grouped(left_out_), left_out_ == 1 ? "line" : "lines"));
   for (const std::string& line : held_) take_(line);
   held_.clear();
   left_out_ = 0;

@@ -100,6 +100,16 @@ TEST_CASE("A flood is counted, and its last lines get into the log as soon as th
   CHECK_FALSE(process.next_tick());
 }
 
+TEST_CASE("One line too many is one line") {
+  Printing process;
+  process.print_numbers(kBurst + kHeld);
+  process.end();
+  CHECK(process.take().size() == kBurst + kHeld);  // held back, none left out
+  process.print_numbers(kHeld + 1);
+  process.end();
+  CHECK(process.take().front() == "... 1 line left out");
+}
+
 TEST_CASE("A flood without end takes the lines that it may have, and loses none of the count") {
   Printing process;
   std::size_t printed = 0;
