@@ -44,33 +44,6 @@ for kind, speakers in (("mms", {"speaker0"}), ("speakers", {"speaker0", "speaker
     assert {name for name in ("speaker0", "speaker1", "speaker2") if name in text} == speakers
 PY
 
-# Compiled, it says the same, noise and all, in sentences of every length; where Python has the torch
-# that FlowTTS runs with.
-export FLOWTTS_CACHE_DIR=$PWD/cache
-status=0
-FLOWTTS_PYTHON=$python "$FLOWTTS" voice compile mms.yaml --device cpu >out 2>err || status=$?
-if [[ $status == 3 ]] && grep -q 'has no torch\|has not all\|torch cannot be imported' err; then
-  echo "not compiled: $(tail -n 1 err)"
-else
-  [[ $status == 0 ]] || { cat out err; exit 1; }
-  align mms.yaml mms-compiled --set synthesize.compiled=always
-  "$python" - <<'PY'
-import array, glob, json, wave
-def samples(path):
-    with wave.open(path) as file:
-        return array.array("h", file.readframes(file.getnframes()))
-stages = json.load(open("mms-compiled/run.json"))["stages"]
-[numerics] = {d["numerics"] for s in stages for d in s.get("devices", [])}
-assert numerics.startswith("compiled float32"), numerics
-paths = glob.glob("mms-one/audio/**/*.wav", recursive=True)
-assert len(paths) > 50
-for path in paths:
-    wanted, found = samples(path), samples(path.replace("mms-one", "mms-compiled"))
-    assert len(found) == len(wanted) and max(map(abs, wanted)) > 1000, path
-    assert max(abs(a - b) for a, b in zip(found, wanted)) <= 2, path
-PY
-fi
-
 # The front end's tokens are those of the checkpoint's own tokenizer: the sound is that of its tokens.
 cat >one.yaml <<YAML
 flowtts: 1
