@@ -126,17 +126,17 @@ class TorchscriptEngine final : public VoiceEngine {
     if (!plans()) return;
     const std::size_t rows = shapes_.rows(1);
     if (!limited()) shapes_ = plan_shapes(share_);
-    const VoiceKey key{voice.hash, card_name(device).value_or(""), TORCH_VERSION,
+    const VoiceKey key{render_hash(voice), card_name(device).value_or(""), TORCH_VERSION,
                        compiled_.renderer ? compiled_.precision : "torchscript"};
     std::optional<RenderBytes> bytes;
-    if (!voice.hash.empty()) bytes = known_render_bytes(key);
+    if (!key.render_hash.empty()) bytes = known_render_bytes(key);
     if (!bytes) {
       bytes = measure_render([&](std::size_t r, std::size_t frames) { return rehearse(r, frames); },
                              device, rows);
       if (bytes) {
         bytes->plan_per_token = plan_bytes_per_token_;
         bytes->batch_dependent = depends_on_batch(*this, rows);
-        if (!voice.hash.empty()) keep_render_bytes(key, *bytes);
+        if (!key.render_hash.empty()) keep_render_bytes(key, *bytes);
       }
     }
     std::size_t cells = kMostCells;
