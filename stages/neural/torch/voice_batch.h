@@ -24,8 +24,13 @@ struct TokenBatch {
 };
 
 /// \param token_step what the padded length is a multiple of.
+/// \param least_tokens what it is at least.
 TokenBatch make_token_batch(std::span<const VoiceInput> inputs, std::size_t rows,
-                            std::int64_t token_step, at::Device device);
+                            std::int64_t token_step, at::Device device,
+                            std::int64_t least_tokens = 1);
+
+/// Numbers of the host as float32 [K] on a device, without waiting for what the stream has to do.
+at::Tensor numbers_on(const std::vector<float>& numbers, at::Device device);
 
 /// What `plan` made of a sentence, cut out of its batch.
 struct TorchPlan final : VoicePlan {
@@ -45,6 +50,7 @@ at::Tensor lay_out_plans(const at::Tensor& h, const at::Tensor& durations);
 
 /// Puts plans together again, with zeros beyond their lengths.
 PlanBatch make_plan_batch(std::span<const VoicePlan* const> plans, std::size_t rows,
-                          std::int64_t token_step, at::Device device);
+                          std::int64_t token_step, at::Device device,
+                          std::int64_t least_tokens = 1);
 
 }  // namespace flowtts
