@@ -30,10 +30,13 @@ file(RELATIVE_PATH flowtts_build_data_dir "${CMAKE_LIBRARY_OUTPUT_DIRECTORY}"
 set_source_files_properties("${PROJECT_SOURCE_DIR}/stages/neural/worker/environment.cc" PROPERTIES
   COMPILE_DEFINITIONS
   "FLOWTTS_LIBRARY_DATA_DIR=\"${flowtts_library_data_dir}\";FLOWTTS_BUILD_DATA_DIR=\"${flowtts_build_data_dir}\"")
-# The workers' SDK lies in the build folder as it does in an installation.
-configure_file("${PROJECT_SOURCE_DIR}/workers/flowtts_worker.py"
-               "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_DATADIR}/flowtts/workers/flowtts_worker.py"
-               COPYONLY)
+# The workers' SDK, and the worker of the voice format "onnx", lie in the build folder as they do in
+# an installation.
+foreach(worker IN ITEMS flowtts_worker onnx)
+  configure_file("${PROJECT_SOURCE_DIR}/workers/${worker}.py"
+                 "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_DATADIR}/flowtts/workers/${worker}.py"
+                 COPYONLY)
+endforeach()
 target_include_directories(flowtts PUBLIC
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>"
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/stages/include>"

@@ -18,7 +18,7 @@ function(flowtts_add_module name folder)
   target_link_libraries(${name} PRIVATE ${name}_objects)
 endfunction()
 
-flowtts_add_module(flowtts_torch stages/neural/torch flowtts::torch)
+flowtts_add_module(flowtts_torch stages/neural/torch flowtts::torch flowtts::rapidjson)
 if(TARGET flowtts_torch_objects)
   # Compiled once, where it would cost half a minute in each file.
   target_precompile_headers(flowtts_torch_objects PRIVATE <torch/script.h>)

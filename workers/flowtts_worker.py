@@ -35,7 +35,7 @@ import sys
 import threading
 import traceback
 
-__all__ = ["Worker", "Item", "Unspeakable", "run", "seed_everything", "PROTOCOL"]
+__all__ = ["Worker", "Item", "Unspeakable", "CannotLoad", "run", "seed_everything", "PROTOCOL"]
 __version__ = "1.0"
 
 PROTOCOL = 1
@@ -49,6 +49,10 @@ _EXIT_BROKEN_DEVICE = 75  # the device answers nothing any more; a new process m
 
 class Unspeakable(Exception):
     """Raised by synthesize() for text that has no sound: the item is left out, not failed."""
+
+
+class CannotLoad(Exception):
+    """Raised by load() for what the user can put right: told in its own words, without a traceback."""
 
 
 class Item:
@@ -373,6 +377,9 @@ def _serve(worker, channel):
     session = _Session(worker, channel)
     try:
         session.load(request)
+    except CannotLoad as error:
+        channel.send({"type": "failed", "message": str(error)[:1000]})
+        return 1
     except Exception as error:
         traceback.print_exc()
         channel.send({"type": "failed", "message": _words(error)})

@@ -1,6 +1,15 @@
 """Speaks with an ONNX model, by PyPI's onnxruntime (onnxruntime-gpu for GPUs).
 
-A voice file says which of the model's inputs is given what:
+A voice of the format `onnx` runs this file by itself. docs/voices.md has how its file says which of
+the model's inputs is given what:
+
+    format: onnx
+    model: voice.onnx
+    inputs: {input: tokens, input_lengths: lengths, scales: [0.667, length_scale, 0.8], sid: speaker}
+    outputs: {audio: output, lengths: output_lengths}
+    options: {symbols: symbols.txt}     # for front_end: {type: text}; without, the front end's tokens
+
+It is also a worker like others, whose options say the same:
 
     format: worker
     command: [python3, ../../workers/onnx.py]
@@ -9,10 +18,11 @@ A voice file says which of the model's inputs is given what:
       inputs: {input: tokens, input_lengths: lengths, scales: [0.667, length_scale, 0.8], sid: speaker}
       output: output
       output_lengths: output_lengths    # samples of each row; or in frames, with hop
-      symbols: symbols.txt              # for front_end: {type: text}; without, the front end's tokens
+      symbols: symbols.txt
 
 An input is given `tokens`, `lengths`, `speaker` (its place in the voice file), `speed`,
 `length_scale` (1 / speed), `seed`, a number, or a list of these. Types and ranks are the model's own.
+Inputs and outputs are named as the model names them, or by their place from 0.
 
 options, all but `inputs` and `output` optional:
 
@@ -29,15 +39,36 @@ A model that draws its noise inside (RandomNormal) gives other samples at each c
 the noise or the seed as an input, or without noise.
 """
 
-import numpy
-import onnxruntime
+import difflib
+import sys
 
 import flowtts_worker
 
-_TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64,
-          "tensor(float16)": numpy.float16, "tensor(int64)": numpy.int64,
-          "tensor(int32)": numpy.int32, "tensor(bool)": numpy.bool_}
+try:
+    import numpy
+    import onnxruntime
+except ImportError as error:
+    _missing = error
+else:
+    _missing = None
+    _TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64,
+              "tensor(float16)": numpy.float16, "tensor(int64)": numpy.int64,
+              "tensor(int32)": numpy.int32, "tensor(bool)": numpy.bool_}
 _VALUES = ("tokens", "lengths", "speaker", "speed", "length_scale", "seed")
+
+
+def nearest(word, known):
+    """"; did you mean 'x'?", or nothing."""
+    found = difflib.get_close_matches(str(word), known, 1)
+    return "; did you mean '%s'?" % found[0] if found else ""
+
+
+def find_name(name, known):
+    """A model's name for an input or output that is named, or has its place given; else None."""
+    if name in known:
+        return name
+    text = str(name)
+    return known[int(text)] if text.isdigit() and int(text) < len(known) else None
 
 
 def read_symbols(path):
@@ -57,9 +88,16 @@ def read_symbols(path):
 class OnnxVoice(flowtts_worker.Worker):
     def load(self, device):
         options = self.options
+        if _missing is not None:
+            package = "onnxruntime-gpu" if device != "cpu" else "onnxruntime"
+            raise flowtts_worker.CannotLoad(
+                "%s (Python %d.%d) has no onnxruntime (%s): '%s -m pip install %s' installs it; "
+                "or name a Python that has it, in a voice of the format onnx by 'python: "
+                "/path/to/python3'" % (sys.executable, *sys.version_info[:2], _missing,
+                                       sys.executable, package))
         path = self.voice["model"] or options.get("model")
         if not path:
-            raise ValueError("the voice file names no model")
+            raise flowtts_worker.CannotLoad("the voice file names no model")
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = options.get("threads", 1)
         wanted = options.get("providers") or (
@@ -70,30 +108,50 @@ class OnnxVoice(flowtts_worker.Worker):
         self.numerics = "onnxruntime %s, %s" % (onnxruntime.__version__, used[0])
         self.max_batch = options.get("max_batch", 1)
         self.batch_invariant = options.get("batch_invariant", False)
-        self.inputs = options["inputs"]
-        self.outputs = [options["output"]]
-        if "output_lengths" in options:
-            self.outputs.append(options["output_lengths"])
         self.symbols = read_symbols(options["symbols"]) if "symbols" in options else None
+        self.places = options.get("places", {})  # in the voice file
         self.types = {given.name: given for given in self.session.get_inputs()}
-        self._check_names()
+        self.inputs = self._named_inputs(options["inputs"])
+        self.outputs = [self._named_output("output", options["output"])]
+        if "output_lengths" in options:
+            self.outputs.append(self._named_output("output_lengths", options["output_lengths"]))
 
-    def _check_names(self):
-        known = sorted(self.types)
-        for name in list(self.inputs) + [name for name in known if name not in self.inputs]:
-            if name not in self.types or name not in self.inputs:
-                raise ValueError("options: inputs: the model has the inputs %s, and %s are given"
-                                 % (", ".join(known), ", ".join(sorted(self.inputs))))
-        outputs = [output.name for output in self.session.get_outputs()]
-        for name in self.outputs:
-            if name not in outputs:
-                raise ValueError("options: the model has no output '%s'; it has %s"
-                                 % (name, ", ".join(outputs)))
-        for value in self.inputs.values():
+    def _wrong(self, key, message):
+        """An error that begins with the place in the voice file, as FlowTTS's own do."""
+        if key in self.places:
+            where = {"output": "outputs", "output_lengths": "outputs"}.get(key, "inputs")
+            return flowtts_worker.CannotLoad("%s: error: voice '%s': %s" % (self.places[key], where, message))
+        return flowtts_worker.CannotLoad("options: %s: %s" % (key.split(".")[0], message))
+
+    def _named_inputs(self, wanted):
+        """What each of the model's inputs is given, by the model's own names."""
+        known = list(self.types)
+        given = {}
+        for name, value in wanted.items():
+            key, found = "inputs." + str(name), find_name(name, known)
+            if found is None:
+                raise self._wrong(key, "the model has no input '%s'; it has %s%s"
+                                  % (name, ", ".join(known), nearest(name, known)))
+            if found in given:
+                raise self._wrong(key, "the model's input '%s' is given twice" % found)
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, str) and one not in _VALUES:
-                    raise ValueError("options: inputs: '%s' is not known; allowed is a number or %s"
-                                     % (one, ", ".join(_VALUES)))
+                    raise self._wrong(key, "'%s' is not known; allowed is a number or %s%s"
+                                      % (one, ", ".join(_VALUES), nearest(one, _VALUES)))
+            given[found] = value
+        for name in known:
+            if name not in given:
+                raise self._wrong("inputs", "the model has the input '%s', which is given nothing; "
+                                  "give it a number or %s" % (name, ", ".join(_VALUES)))
+        return given
+
+    def _named_output(self, key, name):
+        known = [output.name for output in self.session.get_outputs()]
+        found = find_name(name, known)
+        if found is None:
+            raise self._wrong(key, "the model has no output '%s'; it has %s%s"
+                              % (name, ", ".join(known), nearest(name, known)))
+        return found
 
     def tokens_of(self, item):
         if self.symbols is None:

@@ -257,7 +257,8 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     const std::uint64_t memory = config.worker.memory;
     const std::optional<std::uint64_t> free = HostMemory::global().free();
     checker.note(fmt::format(
-        "a process for each lane: {}{}", fmt::join(config.worker.command, " "),
+        "a process for each lane: {}{}{}", fmt::join(config.worker.command, " "),
+        config.format == "onnx" ? " with onnxruntime" : "",
         memory > 0 ? fmt::format(", {} of host memory each", byte_size_text(memory)) : ""));
     if (memory > 0 && free && memory > *free) {
       checker.warning("voice", fmt::format("a worker takes {} of host memory, and {} are free",

@@ -49,13 +49,20 @@ struct Registration {
       if (!module.ok()) return module.error();
       return (*module)->make_runtime();
     });
-    VoiceFormat format{"torchscript", "torch", {}};
-    format.factory = [](const VoiceConfig& voice, DeviceId device,
-                        const VoiceOptions& options) -> Result<std::shared_ptr<VoiceEngine>> {
+    register_format("torchscript", &TorchModule::open_torchscript);
+    register_format("aoti", &TorchModule::open_aoti);
+  }
+
+  static void register_format(std::string name, VoiceEngineFactory TorchModule::*open) {
+    VoiceFormat format{std::move(name), "torch", {}};
+    format.factory = [open](const VoiceConfig& voice, DeviceId device,
+                            const VoiceOptions& options) -> Result<std::shared_ptr<VoiceEngine>> {
       const auto module = load_torch_module();
       if (!module.ok()) return module.error();
-      return (*module)->open_torchscript(voice, device, options);
+      return ((*module)->*open)(voice, device, options);
     };
+    format.io = NamedIo::kOptional;
+    format.parts = true;
     register_voice_format(std::move(format));
   }
 };

@@ -18,6 +18,7 @@ struct TorchModule {
   std::string version;  ///< Of the FlowTTS that it was built with.
   DeviceRuntimeFactory make_runtime;
   VoiceEngineFactory open_torchscript;
+  VoiceEngineFactory open_aoti;
   std::string torch_version;           ///< "2.11.0", of the headers that it was compiled with.
   std::filesystem::path torch_folder;  ///< The `torch` package or archive that it has loaded.
 };

@@ -26,8 +26,12 @@ struct Remedy {
 };
 
 constexpr std::array kRemedies{
+    Remedy{"bad_voice",
+           "make 'inputs' and 'outputs' in the voice file and the model agree; docs/voices.md has "
+           "what may stand there"},
     Remedy{"length_outside_tensor",
-           "return each row's length in samples (not frames), at most the audio tensor's"},
+           "return each row's length in samples, at most the audio tensor's; where it counts "
+           "frames, write 'lengths_in: frames' under 'outputs' in the voice file"},
     Remedy{"audio_too_long",
            "return each row's length in samples (not frames), and see that the model ends"},
     Remedy{"bad_model_output", "return what docs/voices.md says that the method returns"},
@@ -63,7 +67,8 @@ constexpr std::array kRemedies{
            "leave the protocol to workers/flowtts_worker.py; what the model prints is its own"},
     Remedy{"worker_hung", "raise item_timeout_s or start_timeout_s if it only needs longer"},
     Remedy{"worker_refused", "make the voice file and what the worker says of itself agree"},
-    Remedy{"not_started", "the first word of 'command' must be a program that is here"},
+    Remedy{"not_started",
+           "the first word of 'command', or 'python', must be a program that is here"},
 };
 
 }  // namespace
@@ -74,10 +79,18 @@ std::string remedy_for(const Error& error, const VoiceConfig& voice) {
            "none written down; or speak it by a Python worker ('format: worker'), whose "
            "CUDA_VISIBLE_DEVICES holds its one card, so that cuda:0 is the right one there";
   }
+  if (contains(error.message, "it is compiled for")) {
+    return "a package runs on the kind of device that it was compiled for; docs/voices.md has how "
+           "one is made";
+  }
   const auto* const found =
       std::find_if(kRemedies.begin(), kRemedies.end(),
                    [&](const Remedy& remedy) { return remedy.code == error.code; });
   if (found != kRemedies.end()) return std::string(found->text);
+  if (voice.format == "onnx") {
+    return "the worker's own words above say where; docs/voices.md has what an ONNX voice's file "
+           "says";
+  }
   if (voice.format == "worker") {
     return "the worker's own words above say where; docs/workers.md has what it promises";
   }

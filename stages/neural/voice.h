@@ -15,6 +15,7 @@
 #include <flowtts/result.h>
 #include <flowtts/stage_base.h>
 
+#include "stages/neural/model_io.h"
 #include "stages/neural/worker/settings.h"
 #include "stages/text/front_end.h"
 
@@ -36,7 +37,8 @@ struct VoiceConfig {
   std::vector<std::string> speakers;  ///< The index is the module's speaker id.
   std::size_t max_tokens = 0;         ///< The longest sentence that the model was made for; 0: any.
   std::size_t max_words = 0;          ///< The same in words, as white space parts them.
-  std::string plan_method;            ///< Empty for a one-part module (`forward`).
+  ModelIo io;                         ///< What the model's inputs and outputs are.
+  std::string plan_method;            ///< Empty for a model in one part.
   std::string render_method;
   /// A Python file that exports the render part for `flowtts voice compile`, and is run by it
   /// alone; empty where the voice cannot be compiled.
@@ -45,9 +47,10 @@ struct VoiceConfig {
   double max_seconds_per_word = 0;  ///< 0, as with characters: the voice does not say.
   double min_seconds_per_character = 0;
   double max_seconds_per_character = 0;
-  WorkerSettings worker;  ///< Of the format "worker".
+  WorkerSettings worker;  ///< Of the formats "worker" and "onnx".
   /// XXH3-128 over the voice file, any model file, its front end's table and the files that its
-  /// command names, 32 hex digits. What is in a model's folder is covered where `sha256` pins it.
+  /// command or options name, 32 hex digits. What is in a model's folder is covered where `sha256`
+  /// pins it.
   std::string hash;
   /// XXH3-128 of the model file alone, read with `hash`; empty where the model is no file.
   std::string model_hash;
@@ -55,6 +58,9 @@ struct VoiceConfig {
   /// "default@3f2a90c1": the name and the hash's first 8 digits; the name where there is no hash.
   std::string label() const;
 };
+
+/// The Error "bad_voice" with all findings, a line each.
+Error bad_voice(const Diagnostics& diagnostics);
 
 /// Reads a voice file. Errors name the file, line and column, what was found and what is allowed.
 /// \param hash whether to read the model file for the hashes; without, only its existence is
@@ -151,6 +157,20 @@ enum class ModelFile {
   kOptional,  ///< A file or a folder.
 };
 
+/// Whether the voices of a format say what their model's inputs and outputs are.
+enum class NamedIo {
+  kNone,
+  kOptional,  ///< A positional contract holds where they do not.
+  kRequired,
+};
+
+/// What the voices of a format say of worker processes.
+enum class WorkerKeys {
+  kNone,
+  kCommand,  ///< The command that speaks.
+  kOnnx,     ///< What FlowTTS's own worker for ONNX models takes.
+};
+
 /// A kind of voice: how its model is stored, and what speaks it.
 struct VoiceFormat {
   std::string name;  ///< What a voice file says under `format`.
@@ -158,6 +178,9 @@ struct VoiceFormat {
       runtime;  ///< The device runtime that its engines need: "torch", "host" for CPUs alone.
   VoiceEngineFactory factory;
   ModelFile model = ModelFile::kRequired;
+  NamedIo io = NamedIo::kNone;
+  bool parts = false;  ///< Whether a model may be in two parts.
+  WorkerKeys workers = WorkerKeys::kNone;
 };
 
 /// Makes a format known. Before a run starts.
@@ -170,8 +193,8 @@ const VoiceFormat* find_voice_format(const std::string& name);
 /// The registered formats, sorted.
 std::vector<std::string> voice_formats();
 
-/// Loads a voice's model onto a device; for "torchscript" this loads the LibTorch part of FlowTTS
-/// first. Errors say which file or library is missing.
+/// Loads a voice's model onto a device; for "torchscript" and "aoti" this loads the LibTorch part
+/// of FlowTTS first. Errors say which file or library is missing.
 Result<std::shared_ptr<VoiceEngine>> open_voice(const VoiceConfig& voice, DeviceId device,
                                                 const VoiceOptions& options);
 

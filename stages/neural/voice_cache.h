@@ -38,7 +38,7 @@ struct VoiceKey {
 struct CompiledVoice {
   VoiceKey key;
   std::string voice;              ///< The name of the voice that it was compiled for.
-  std::filesystem::path package;  ///< For AotiRenderer.
+  std::filesystem::path package;  ///< For AotiModel.
   std::uint64_t bytes = 0;
   double compile_seconds = 0;
   /// Of the module that was compiled against the voice's own, before compiling: the largest

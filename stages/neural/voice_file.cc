@@ -10,7 +10,9 @@
 #include "core/config/yaml_tree.h"
 #include "stages/io/content_hash.h"
 #include "stages/neural/voice.h"
+#include "stages/neural/voice_file_params.h"
 #include "stages/neural/voice_pins.h"
+#include "stages/neural/worker/onnx_settings.h"
 #include "stages/neural/worker/settings.h"
 #include "stages/text/character_front_end.h"
 #include "stages/text/front_end.h"
@@ -19,112 +21,7 @@ namespace flowtts {
 namespace {
 
 constexpr int kFormatVersion = 1;
-
-/// What a voice file holds, in the shape in which YAML has it.
-struct VoiceFile {
-  int version = 0;
-  std::string name;
-  std::string format;
-  std::filesystem::path model;
-  std::uint32_t sample_rate = 0;
-  std::uint32_t hop = 0;
-  std::vector<std::string> languages;
-  std::vector<std::string> speakers;
-  std::string precision = "float32";
-
-  std::string front_end;
-  std::filesystem::path table;
-  bool add_blank = false;
-  bool lower = false;
-  std::uint64_t max_tokens = 0;
-  std::uint64_t max_words = 0;
-  std::uint64_t max_batch = 0;
-  std::string plan;
-  std::string render;
-  std::filesystem::path exporter;
-  WorkerSettings worker;
-};
-
-std::vector<ParamInfo> top_level_params() {
-  StageSpec params;
-  Spec<VoiceFile>(params)
-      .param("flowtts_voice", &VoiceFile::version, "the version of the format, 1")
-      .required()
-      .param("name", &VoiceFile::name, "what the voice is called")
-      .required()
-      .param("format", &VoiceFile::format, "how the model is stored")
-      .required()
-      .one_of(voice_formats())
-      .param("model", &VoiceFile::model, "the model file, relative to the voice file")
-      .param("sample_rate", &VoiceFile::sample_rate, "of the model's audio")
-      .required()
-      .range(1'000, 384'000)
-      .unit("hertz")
-      .param("hop", &VoiceFile::hop, "samples a frame")
-      .range(1, 100'000)
-      .unit("samples")
-      .param("languages", &VoiceFile::languages, "what it speaks: en, de, ...")
-      .param("speakers", &VoiceFile::speakers, "names; the place is the model's speaker id")
-      .required()
-      .param("precision", &VoiceFile::precision, "what the model computes in")
-      .one_of({"float32"});
-  return std::move(params.params);
-}
-
-std::vector<ParamInfo> front_end_params(bool characters) {
-  StageSpec params;
-  Spec<VoiceFile>(params)
-      .param("type", &VoiceFile::front_end, "what turns text into tokens")
-      .required()
-      .one_of(front_end_types());
-  if (characters) {
-    Spec<VoiceFile>(params)
-        .param("table", &VoiceFile::table,
-               "the JSON file with each character's token, relative to the voice file")
-        .required()
-        .param("add_blank", &VoiceFile::add_blank, "whether the token 0 is around each character")
-        .param("lower", &VoiceFile::lower, "whether capitals are read as small letters");
-  }
-  return std::move(params.params);
-}
-
-std::vector<ParamInfo> limits_params(bool worker) {
-  StageSpec params;
-  Spec<VoiceFile>(params)
-      .param("max_tokens", &VoiceFile::max_tokens,
-             "the longest sentence that the model was made for")
-      .at_least(1)
-      .unit("tokens")
-      .param("max_words", &VoiceFile::max_words, "the same, as white space parts words")
-      .at_least(1)
-      .unit("words");
-  if (worker) {
-    Spec<VoiceFile>(params)
-        .param("max_batch", &VoiceFile::max_batch, "the most sentences that it is given at once")
-        .at_least(1)
-        .unit("sentences");
-  }
-  return std::move(params.params);
-}
-
-std::vector<ParamInfo> parts_params() {
-  StageSpec params;
-  Spec<VoiceFile>(params)
-      .param("plan", &VoiceFile::plan, "the method that plans durations")
-      .required()
-      .param("render", &VoiceFile::render, "the method that makes the audio")
-      .required();
-  return std::move(params.params);
-}
-
-std::vector<ParamInfo> compile_params() {
-  StageSpec params;
-  Spec<VoiceFile>(params)
-      .param("exporter", &VoiceFile::exporter,
-             "the Python file that exports the render part, relative to the voice file")
-      .required();
-  return std::move(params.params);
-}
+constexpr std::string_view kCompilable = "torchscript";
 
 /// Reads one voice file; everything that is wrong with it ends in `diagnostics`.
 class VoiceReader {
@@ -162,7 +59,8 @@ class VoiceReader {
   };
 
   void read_top_level() {
-    std::vector<std::string> others{"front_end", "limits", "parts", "gate", "compile", "sha256"};
+    std::vector<std::string> others{"front_end", "limits", "parts",   "inputs",
+                                    "outputs",   "gate",   "compile", "sha256"};
     for (const std::string_view key : worker_keys()) others.emplace_back(key);
     read_params(root_, top_level_params(), &voice_, file_, "voice", diagnostics_, others);
     if (const yaml::Entry* entry = root_->find("flowtts_voice");
@@ -171,6 +69,7 @@ class VoiceReader {
             fmt::format("voice: 'flowtts_voice': this is version {}; this FlowTTS reads version {}",
                         voice_.version, kFormatVersion));
     }
+    format_ = find_voice_format(voice_.format);
     check_has_model();
     check_names("speakers", voice_.speakers);
     check_names("languages", voice_.languages);
@@ -178,9 +77,8 @@ class VoiceReader {
 
   /// Whether there is a model to be named depends on the format.
   void check_has_model() {
-    const VoiceFormat* format = find_voice_format(voice_.format);
     const yaml::Entry* model = root_->find("model");
-    const ModelFile wanted = format ? format->model : ModelFile::kRequired;
+    const ModelFile wanted = format_ ? format_->model : ModelFile::kRequired;
     if (wanted == ModelFile::kNone && model) {
       error(model, "misplaced-key",
             fmt::format("voice: 'model': a voice of the format '{}' has none", voice_.format));
@@ -201,23 +99,67 @@ class VoiceReader {
 
   void read_blocks() {
     read_front_end();
+    const WorkerKeys workers = format_ ? format_->workers : WorkerKeys::kNone;
     if (const yaml::Entry* limits = root_->find("limits")) {
-      read_params(limits->value.get(), limits_params(voice_.format == "worker"), &voice_,
+      read_params(limits->value.get(), limits_params(workers != WorkerKeys::kNone), &voice_,
                   limits->where, "voice 'limits'", diagnostics_);
     }
-    if (voice_.format == "worker") {
+    read_io();
+    if (workers == WorkerKeys::kCommand) {
       voice_.worker = read_worker_settings(*root_, path_, diagnostics_);
-    } else {
+    } else if (workers == WorkerKeys::kOnnx) {
+      voice_.worker = read_onnx_settings(*root_, path_, voice_.io, voice_.hop, diagnostics_);
+    } else if (format_) {
       refuse_worker_keys(*root_, voice_.format, diagnostics_);
     }
-    if (const yaml::Entry* parts = root_->find("parts")) {
-      read_params(parts->value.get(), parts_params(), &voice_, parts->where, "voice 'parts'",
-                  diagnostics_);
-    }
+    if (const yaml::Entry* parts = root_->find("parts")) read_parts(*parts);
     if (const yaml::Entry* compile = root_->find("compile")) {
       read_params(compile->value.get(), compile_params(), &voice_, compile->where,
                   "voice 'compile'", diagnostics_);
     }
+  }
+
+  /// Whether a model's inputs and outputs have to be named depends on the format.
+  void read_io() {
+    for (const std::string_view key : {"inputs", "outputs"}) {
+      const yaml::Entry* entry = root_->find(key);
+      if (!format_) continue;
+      if (format_->io == NamedIo::kNone && entry) {
+        misplaced(*entry, format_->workers == WorkerKeys::kCommand
+                              ? "the worker's own code calls its model; 'format: onnx' speaks an "
+                                "ONNX model without a command"
+                              : "it has no model");
+      } else if (format_->io == NamedIo::kRequired && !entry) {
+        diagnostics_.error(
+            file_, "missing-key",
+            fmt::format("voice: '{}' is required where the format is '{}': {}", key, voice_.format,
+                        key == "inputs" ? "what each of the model's inputs is given, as {x: "
+                                          "tokens, x_lengths: lengths}"
+                                        : "which of the model's outputs is the sound, as {audio: "
+                                          "output}"));
+      }
+    }
+    if (format_ && format_->io != NamedIo::kNone) voice_.io = read_model_io(*root_, diagnostics_);
+  }
+
+  void read_parts(const yaml::Entry& parts) {
+    if (format_ && !format_->parts) {
+      misplaced(parts, "its model is in one part");
+      return;
+    }
+    read_params(parts.value.get(), parts_params(), &voice_, parts.where, "voice 'parts'",
+                diagnostics_);
+    if (const yaml::Entry* outputs = root_->find("outputs")) {
+      diagnostics_.error(outputs->where, "misplaced-key",
+                         "voice: 'outputs': what the two parts of a model return is fixed (see "
+                         "docs/voices.md); only the inputs of the part that plans can be named");
+    }
+  }
+
+  void misplaced(const yaml::Entry& entry, std::string_view why) {
+    diagnostics_.error(entry.where, "misplaced-key",
+                       fmt::format("voice: '{}': a voice of the format '{}' has none: {}",
+                                   entry.key, voice_.format, why));
   }
 
   void read_gate() {
@@ -272,7 +214,15 @@ class VoiceReader {
       error(root_->find("parts"), "missing-key",
             "voice: 'hop' is required where the model has 'parts': samples a frame");
     }
+    if (voice_.io.lengths_in_frames && voice_.hop == 0) {
+      error(root_->find("outputs")->value->find("lengths_in"), "missing-key",
+            "voice: 'hop' is required where lengths are in frames: samples a frame");
+    }
     const yaml::Entry* compile = root_->find("compile");
+    if (compile && voice_.format != kCompilable) {
+      misplaced(*compile, "FlowTTS compiles TorchScript's render part alone");
+      return;
+    }
     if (compile && voice_.render.empty()) {
       error(compile, "missing-key",
             "voice: 'parts' is required where the voice has 'compile': only the render part is "
@@ -291,8 +241,7 @@ class VoiceReader {
   void check_model() {
     if (voice_.model.empty()) return;
     const yaml::Entry* entry = root_->find("model");
-    const VoiceFormat* format = find_voice_format(voice_.format);
-    if (!format || format->model != ModelFile::kOptional) {
+    if (!format_ || format_->model != ModelFile::kOptional) {
       check_file(entry, "voice: 'model'", voice_.model);
       return;
     }
@@ -335,6 +284,7 @@ class VoiceReader {
     config.speakers = voice_.speakers;
     config.max_tokens = voice_.max_tokens;
     config.max_words = voice_.max_words;
+    config.io = voice_.io;
     config.plan_method = voice_.plan;
     config.render_method = voice_.render;
     if (!voice_.exporter.empty()) config.exporter = beside_voice(voice_.exporter);
@@ -352,28 +302,28 @@ class VoiceReader {
   const bool verify_pins_;
   Diagnostics& diagnostics_;
   const yaml::Node* root_ = nullptr;
+  const VoiceFormat* format_ = nullptr;  ///< Null where it is unknown.
   VoiceFile voice_;
   Range seconds_per_character_;
   Range seconds_per_word_;
 };
 
-/// All findings as one text, a line each.
-std::string join_lines(const Diagnostics& diagnostics) {
+}  // namespace
+
+Error bad_voice(const Diagnostics& diagnostics) {
   std::string lines;
   for (const Diagnostic& diagnostic : diagnostics.sorted()) {
     if (!lines.empty()) lines += '\n';
     lines += diagnostic.text();
   }
-  return lines;
+  return {"bad_voice", std::move(lines), false, true};
 }
-
-}  // namespace
 
 Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash) {
   Diagnostics diagnostics;
   VoiceConfig config = VoiceReader(file, hash, diagnostics).read();
   config.file = file;
-  if (diagnostics.has_errors()) return Error{"bad_voice", join_lines(diagnostics), false, true};
+  if (diagnostics.has_errors()) return bad_voice(diagnostics);
   if (!hash) return config;
   ContentHash content;
   if (std::optional<Error> error = content.add_file(file)) return *std::move(error);

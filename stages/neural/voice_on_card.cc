@@ -44,7 +44,7 @@ void note_voice_on_card(const VoiceConfig& voice, const std::string& precision,
                     *card, voice.file.string()));
   }
   const VoiceKey key{render_hash(voice), *card, FLOWTTS_TORCH_VERSION,
-                     package ? package->key.precision : "torchscript"};
+                     package ? package->key.precision : voice.format};
   if (const auto bytes = known_render_bytes(key)) {
     const double most = static_cast<double>(bytes->of(1, kMostCells));
     checker.note(fmt::format(

@@ -1,5 +1,5 @@
 # flowtts voice compile: what it refuses, and how it says what is missing. What it makes is tested
-# where torch is at hand: tests/torch/aoti_renderer_test.cc.
+# where torch is at hand: tests/torch/aoti_model_test.cc.
 
 # expect STATUS COMMAND...: runs it, its output in `out` and `err`.
 expect() {

@@ -35,6 +35,11 @@ def voice_file():
            b"hop: 256\nlanguages: [en, de]\nfront_end: {type: flite_us}\nspeakers: [a, b]\n"
            b"limits: {max_tokens: 9}\nparts: {plan: p, render: r}\nprecision: float32\n"
            b"gate: {seconds_per_character: [0.03, 1.5]}\ncompile: {exporter: e.py}\n")
+    yield (b"flowtts_voice: 1\nname: named\nformat: onnx\nmodel: v.yaml\nsample_rate: 22050\nhop: 256\n"
+           b"front_end: {type: text}\nspeakers: [a, b]\npython: python3\n"
+           b"inputs: {x: tokens, x_lengths: lengths, scales: [0.667, length_scale], 3: speaker}\n"
+           b"outputs: {audio: 0, lengths: y, lengths_in: frames}\n"
+           b"options: {threads: 2, blank: 0, providers: [CPUExecutionProvider]}\n")
 
 
 def text():

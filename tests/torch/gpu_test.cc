@@ -9,7 +9,7 @@
 
 #include "stages/neural/cuda/cuda_module.h"
 #include "stages/neural/shared_library.h"
-#include "stages/neural/torch/torchscript_engine.h"
+#include "stages/neural/torch/torch_engine.h"
 #include "tests/torch/gpu.h"
 #include "tests/torch/models.h"
 
@@ -85,7 +85,7 @@ TEST_CASE("On a GPU plans rendered in any company, of any length, give the same 
   const auto runtime = start_gpu();
   const auto binding = runtime->bind(kGpu);
   auto voice = flowtts::testing::default_voice();
-  flowtts::TorchscriptOptions options;
+  flowtts::TorchOptions options;
   options.voice.compiled = "never";
   SUBCASE("by the voice's own module") {}
   SUBCASE("compiled") {

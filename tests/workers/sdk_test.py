@@ -147,6 +147,14 @@ class Protocol(unittest.TestCase):
             failed, _ = process.receive()
             self.assertEqual(failed, {"type": "failed", "message": "OSError: no weights"})
 
+    def test_a_load_says_in_its_own_words_what_is_to_be_put_right(self):
+        with Process(worker("pass", "raise flowtts_worker.CannotLoad('v.yaml:3:1: no such name')")) as process:
+            process.receive()
+            failed, _ = process.receive()
+            self.assertEqual(failed, {"type": "failed", "message": "v.yaml:3:1: no such name"})
+            _, printed = process.close()
+            self.assertEqual(printed, "")
+
     def test_printing_harms_nothing(self):
         with Process(worker("print('x' * 100000, flush=True); return [[1.0]] * len(items)",
                             "print('loading')")) as process:

@@ -40,10 +40,10 @@ Result<CompiledRender> open_compiled_render(const VoiceConfig& voice, DeviceId d
   }
   CompiledRender render;
   if (found) {
-    auto renderer =
-        AotiRenderer::open(found->package, device, static_cast<std::size_t>(options.share.lanes));
-    if (!renderer.ok()) return renderer.error();
-    render.renderer = *std::move(renderer);
+    auto model = AotiModel::open(found->package, "model", device,
+                                 static_cast<std::size_t>(options.share.lanes));
+    if (!model.ok()) return model.error();
+    render.model = *std::move(model);
     render.precision = found->key.precision;
     render.numerics =
         c10::str("compiled ", found->key.precision, " (", card, ", LibTorch ", TORCH_VERSION, ")");

@@ -12,6 +12,14 @@ std::string describe(const c10::IValue& value) {
     const at::Tensor tensor = value.toTensor();
     return c10::str(c10::toString(tensor.scalar_type()), " ", tensor.sizes());
   }
+  if (value.isGenericDict()) {
+    std::string keys;
+    for (const auto& entry : value.toGenericDict()) {
+      keys +=
+          (keys.empty() ? "" : ", ") + (entry.key().isString() ? entry.key().toStringRef() : "?");
+    }
+    return "a dict with " + (keys.empty() ? "nothing" : keys);
+  }
   return value.tagKind();
 }
 
@@ -25,7 +33,7 @@ bool is_tensor(const c10::IValue& value, at::ScalarType type, std::int64_t dimen
          tensor.size(0) == static_cast<std::int64_t>(rows);
 }
 
-Error bad_model_output(std::string_view method, std::string_view wanted, const c10::IValue& found) {
+Error bad_model_output(std::string_view what, std::string_view wanted, const c10::IValue& found) {
   std::string list = describe(found);
   if (found.isTuple()) {
     list.clear();
@@ -34,8 +42,7 @@ Error bad_model_output(std::string_view method, std::string_view wanted, const c
     }
     list += ")";
   }
-  return {"bad_model_output",
-          c10::str("the model's method '", method, "' returned ", list, "; expected is ", wanted)};
+  return {"bad_model_output", c10::str(what, " returned ", list, "; expected is ", wanted)};
 }
 
 std::vector<std::int64_t> to_host(const at::Tensor& numbers) {

@@ -3,8 +3,8 @@
 #include <ATen/Context.h>
 #include <torch/version.h>
 
+#include "stages/neural/torch/torch_engine.h"
 #include "stages/neural/torch/torch_runtime.h"
-#include "stages/neural/torch/torchscript_engine.h"
 #include "stages/neural/torch_loader.h"
 
 namespace flowtts {
@@ -26,6 +26,9 @@ struct Provision {
          [] { return Result<std::shared_ptr<DeviceRuntime>>(make_torch_runtime()); },
          [](const VoiceConfig& voice, DeviceId device, const VoiceOptions& options) {
            return open_torchscript(voice, device, {options});
+         },
+         [](const VoiceConfig& voice, DeviceId device, const VoiceOptions& options) {
+           return open_aoti(voice, device, {options});
          },
          TORCH_VERSION, torch_folder()});
   }

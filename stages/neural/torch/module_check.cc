@@ -15,22 +15,30 @@ struct Expected {
   std::string name;
   std::size_t arguments = 0;
   bool may_take_seed = false;
+  bool named = false;  ///< What it takes is said by the voice file.
 };
 
 std::vector<Expected> expected_methods(const VoiceConfig& voice) {
-  if (voice.plan_method.empty()) return {{"forward", 4, true}};
-  return {{voice.plan_method, 4, true}, {voice.render_method, 6, false}};
+  std::vector<Expected> methods{{"forward", 4, true}};
+  if (!voice.plan_method.empty()) {
+    methods = {{voice.plan_method, 4, true}, {voice.render_method, 6, false}};
+  }
+  methods.front().named = !voice.io.inputs.empty();
+  return methods;
 }
 
 std::optional<std::string> check_method(const torch::jit::Method& method,
                                         const Expected& expected) {
   const auto& arguments = method.function().getSchema().arguments();
   const std::size_t count = arguments.size() - 1;  // the first is the module itself
-  if (count == expected.arguments) return std::nullopt;
+  if (count == expected.arguments || expected.named) return std::nullopt;
   const bool with_seed = expected.may_take_seed && count == expected.arguments + 1;
   if (with_seed && arguments.back().name() == "seed") return std::nullopt;
   return c10::str("the method '", expected.name, "' takes ", count, " arguments; expected are ",
-                  expected.arguments, expected.may_take_seed ? ", or one more named 'seed'" : "");
+                  expected.arguments,
+                  expected.may_take_seed
+                      ? ", or one more named 'seed', or what `inputs` names in the voice file"
+                      : "");
 }
 
 std::optional<std::string> check_place(const std::string& name, const at::Tensor& tensor,

@@ -8,11 +8,18 @@
 #include "stages/neural/torch/plan_store.h"
 
 namespace flowtts {
+at::Tensor numbers_on(const std::vector<float>& numbers, at::Device device) {
+  const at::Tensor host =
+      host_tensor(static_cast<std::int64_t>(numbers.size()), at::kFloat, device);
+  std::copy(numbers.begin(), numbers.end(), host.mutable_data_ptr<float>());
+  return host.to(device, /*non_blocking=*/true);
+}
+
 TokenBatch make_token_batch(std::span<const VoiceInput> inputs, std::size_t rows,
-                            std::int64_t token_step, at::Device device) {
+                            std::int64_t token_step, at::Device device, std::int64_t least_tokens) {
   rows = std::max(rows, inputs.size());
   const auto count = static_cast<std::int64_t>(rows);
-  std::int64_t longest = 1;
+  std::int64_t longest = least_tokens;
   for (const VoiceInput& input : inputs) {
     longest = std::max(longest, static_cast<std::int64_t>(input.tokens.size()));
   }
@@ -48,13 +55,13 @@ at::Tensor lay_out_plans(const at::Tensor& h, const at::Tensor& durations) {
 }
 
 PlanBatch make_plan_batch(std::span<const VoicePlan* const> plans, std::size_t rows,
-                          std::int64_t token_step, at::Device device) {
+                          std::int64_t token_step, at::Device device, std::int64_t least_tokens) {
   rows = std::max(rows, plans.size());
   const auto count = static_cast<std::int64_t>(rows);
   const auto plan_of = [&](std::size_t row) -> const TorchPlan& {
     return static_cast<const TorchPlan&>(*plans[std::min(row, plans.size() - 1)]);
   };
-  std::int64_t longest = 1;
+  std::int64_t longest = least_tokens;
   for (std::size_t i = 0; i < plans.size(); ++i) {
     longest = std::max(longest, plan_of(i).pages->tokens());
   }

@@ -26,8 +26,13 @@ struct TokenBatch {
 };
 
 /// \param token_step what the padded length is a multiple of.
+/// \param least_tokens what it is at least.
 TokenBatch make_token_batch(std::span<const VoiceInput> inputs, std::size_t rows,
-                            std::int64_t token_step, at::Device device);
+                            std::int64_t token_step, at::Device device,
+                            std::int64_t least_tokens = 1);
+
+/// Numbers of the host as float32 [K] on a device, without waiting for what the stream has to do.
+at::Tensor numbers_on(const std::vector<float>& numbers, at::Device device);
 
 /// What `plan` made of a sentence: a line of a PlanStore for each token, which is a column of h and
 /// behind it the duration.
@@ -46,6 +51,7 @@ at::Tensor lay_out_plans(const at::Tensor& h, const at::Tensor& durations);
 
 /// Puts plans together again, of stores of one width, with zeros beyond their lengths.
 PlanBatch make_plan_batch(std::span<const VoicePlan* const> plans, std::size_t rows,
-                          std::int64_t token_step, at::Device device);
+                          std::int64_t token_step, at::Device device,
+                          std::int64_t least_tokens = 1);
 
 }  // namespace flowtts

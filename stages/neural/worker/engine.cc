@@ -15,7 +15,7 @@
 namespace flowtts {
 namespace {
 
-/// The voice format "worker": a pool of processes for each device.
+/// The voice formats "worker" and "onnx": a pool of processes for each device.
 class WorkerEngine final : public VoiceEngine {
  public:
   WorkerEngine(VoiceConfig voice, DeviceId device, std::unique_ptr<WorkerPool> pool)
@@ -107,6 +107,16 @@ Result<std::shared_ptr<VoiceEngine>> open_worker(const VoiceConfig& voice, Devic
       std::make_shared<WorkerEngine>(voice, device, std::move(pool).value()));
 }
 
+/// The voice format "onnx": FlowTTS's own worker, in the Python that the voice names.
+Result<std::shared_ptr<VoiceEngine>> open_onnx(const VoiceConfig& voice, DeviceId device,
+                                               const VoiceOptions& options) {
+  const Result<std::filesystem::path> folder = worker_sdk_folder();
+  if (!folder.ok()) return folder.error();
+  VoiceConfig spoken = voice;
+  spoken.worker.command.push_back((*folder / "onnx.py").string());
+  return open_worker(spoken, device, options);
+}
+
 /// Devices that other processes work on: this one only knows which there are.
 class WorkerRuntime final : public DeviceRuntime {
  public:
@@ -136,7 +146,12 @@ struct Registration {
     });
     VoiceFormat format{"worker", "worker", open_worker};
     format.model = ModelFile::kOptional;
+    format.workers = WorkerKeys::kCommand;
     register_voice_format(std::move(format));
+    VoiceFormat onnx{"onnx", "worker", open_onnx};
+    onnx.io = NamedIo::kRequired;
+    onnx.workers = WorkerKeys::kOnnx;
+    register_voice_format(std::move(onnx));
   }
 };
 const Registration kRegistration;

@@ -15,8 +15,8 @@
 namespace flowtts {
 namespace {
 
-constexpr std::array<std::string_view, 7> kKeys{
-    "command", "options", "start_timeout_s", "item_timeout_s", "heartbeat_timeout_s",
+constexpr std::array<std::string_view, 8> kKeys{
+    "command", "python", "options", "start_timeout_s", "item_timeout_s", "heartbeat_timeout_s",
     "memory",  "recycle"};
 
 constexpr double kLongestWait = 86'400;
@@ -33,8 +33,6 @@ struct Given {
 std::vector<ParamInfo> params_of_process() {
   StageSpec params;
   Spec<Given>(params)
-      .param("command", &Given::command, "the program and its arguments, as [python3, voice.py]")
-      .required()
       .param("start_timeout_s", &Given::start_timeout_s, "until the model is loaded")
       .range(0.1, kLongestWait)
       .unit("seconds")
@@ -46,6 +44,14 @@ std::vector<ParamInfo> params_of_process() {
       .range(0.1, kLongestWait)
       .unit("seconds")
       .param("memory", &Given::memory, "host memory that a process takes at the most");
+  return std::move(params.params);
+}
+
+std::vector<ParamInfo> params_of_command() {
+  StageSpec params;
+  Spec<Given>(params)
+      .param("command", &Given::command, "the program and its arguments, as [python3, voice.py]")
+      .required();
   return std::move(params.params);
 }
 
@@ -125,17 +131,39 @@ void write_json(JsonWriter& json, const yaml::Node& node) {
 
 std::span<const std::string_view> worker_keys() { return kKeys; }
 
+WorkerSettings read_process_settings(const yaml::Node& voice, const std::filesystem::path& file,
+                                     Diagnostics& diagnostics) {
+  Given given;
+  read_some(voice, params_of_process(), given, {file.string(), 0, 0}, diagnostics);
+  if (const yaml::Entry* recycle = voice.find("recycle")) {
+    read_params(recycle->value.get(), params_of_recycle(), &given, recycle->where,
+                "voice 'recycle'", diagnostics);
+  }
+  WorkerSettings settings;
+  settings.start_timeout_s = given.start_timeout_s;
+  settings.item_timeout_s = given.item_timeout_s;
+  settings.heartbeat_timeout_s = given.heartbeat_timeout_s;
+  settings.memory = given.memory.bytes;
+  settings.recycle_after_items = given.after_items;
+  return settings;
+}
+
 WorkerSettings read_worker_settings(const yaml::Node& voice, const std::filesystem::path& file,
                                     Diagnostics& diagnostics) {
+  WorkerSettings settings = read_process_settings(voice, file, diagnostics);
   Given given;
-  const SourcePosition whole{file.string(), 0, 0};
-  read_some(voice, params_of_process(), given, whole, diagnostics);
-  WorkerSettings settings;
+  read_some(voice, params_of_command(), given, {file.string(), 0, 0}, diagnostics);
+  settings.command = given.command;
   if (const yaml::Entry* command = voice.find("command"); command && !given.command.empty()) {
     settings.files = files_of(*command->value, given.command, file.parent_path(), diagnostics);
   } else if (command && command->value->is_list() && command->value->items.empty()) {
     diagnostics.error(command->value->where, "missing-value",
                       "voice: 'command': a program is needed, as [python3, voice.py]");
+  }
+  if (const yaml::Entry* python = voice.find("python")) {
+    diagnostics.error(python->where, "misplaced-key",
+                      "voice: 'python': it is the first word of 'command' that names a worker's "
+                      "program");
   }
   if (const yaml::Entry* options = voice.find("options"); options && !options->value->is_null()) {
     if (options->value->is_map()) {
@@ -147,16 +175,6 @@ WorkerSettings read_worker_settings(const yaml::Node& voice, const std::filesyst
                                     options->value->describe()));
     }
   }
-  if (const yaml::Entry* recycle = voice.find("recycle")) {
-    read_params(recycle->value.get(), params_of_recycle(), &given, recycle->where,
-                "voice 'recycle'", diagnostics);
-  }
-  settings.command = given.command;
-  settings.start_timeout_s = given.start_timeout_s;
-  settings.item_timeout_s = given.item_timeout_s;
-  settings.heartbeat_timeout_s = given.heartbeat_timeout_s;
-  settings.memory = given.memory.bytes;
-  settings.recycle_after_items = given.after_items;
   return settings;
 }
 

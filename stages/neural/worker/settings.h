@@ -14,26 +14,30 @@ namespace yaml {
 class Node;
 }
 
-/// What a voice file of the format "worker" says of its processes. A value.
+/// What a voice file of the formats "worker" and "onnx" says of its processes. A value.
 struct WorkerSettings {
-  /// The program and its arguments, as the voice file has them. The processes work in the voice
-  /// file's folder, so paths in it are relative to that.
+  /// The program and its arguments, as the voice file has them; for "onnx" the Python alone. The
+  /// processes work in the voice file's folder, so paths in it are relative to that.
   std::vector<std::string> command;
-  std::string options;                    ///< The map `options` as JSON; empty where there is none.
-  std::uint64_t max_batch = 0;            ///< The most items of a batch; 0: what the worker says.
+  std::string options;          ///< A map for the worker's code as JSON; empty where there is none.
+  std::uint64_t max_batch = 0;  ///< The most items of a batch; 0: what the worker says.
   double start_timeout_s = 600;           ///< From the start until the model is loaded.
   double item_timeout_s = 120;            ///< For each item of a batch.
   double heartbeat_timeout_s = 60;        ///< Without a sign of life while it works.
   std::uint64_t memory = 0;               ///< Host memory of a process, bytes; 0: found out.
   std::uint64_t recycle_after_items = 0;  ///< Items after which a process is replaced; 0: never.
-  /// The files that the command names: the voice's hash covers them.
+  /// The files that command or options name: the voice's hash covers them.
   std::vector<std::filesystem::path> files;
 };
 
 /// The keys of a voice file that are about workers.
 std::span<const std::string_view> worker_keys();
 
-/// Reads them, and reports what is wrong.
+/// Reads what is said of processes, whatever runs in them, and reports what is wrong.
+WorkerSettings read_process_settings(const yaml::Node& voice, const std::filesystem::path& file,
+                                     Diagnostics& diagnostics);
+
+/// Reads all that a voice of the format "worker" has, and reports what is wrong.
 WorkerSettings read_worker_settings(const yaml::Node& voice, const std::filesystem::path& file,
                                     Diagnostics& diagnostics);
 

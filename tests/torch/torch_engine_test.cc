@@ -1,4 +1,4 @@
-#include "stages/neural/torch/torchscript_engine.h"
+#include "stages/neural/torch/torch_engine.h"
 
 #include <cmath>
 #include <fstream>
@@ -255,19 +255,22 @@ def forward(self, tokens, token_lengths, speaker, speed):
     return torch.zeros([1, 20], dtype=torch.double), token_lengths
 )",
        "bad_model_output",
-       "the model's method 'forward' returned Double [1, 20]; expected is audio float32 [B, N]"},
+       "the model's method 'forward' returned Double [1, 20]; expected is audio float32 [B, N] or "
+       "[B, 1, N]"},
       {"another shape", R"(
 def forward(self, tokens, token_lengths, speaker, speed):
     return torch.zeros([20]), token_lengths
 )",
        "bad_model_output",
-       "the model's method 'forward' returned Float [20]; expected is audio float32 [B, N]"},
+       "the model's method 'forward' returned Float [20]; expected is audio float32 [B, N] or [B, "
+       "1, N]"},
       {"audio of another batch", R"(
 def forward(self, tokens, token_lengths, speaker, speed):
     return torch.zeros([2, 20]), token_lengths
 )",
        "bad_model_output",
-       "the model's method 'forward' returned Float [2, 20]; expected is audio float32 [B, N]"},
+       "the model's method 'forward' returned Float [2, 20]; expected is audio float32 [B, N] or "
+       "[B, 1, N]"},
       {"lengths of another type", R"(
 def forward(self, tokens, token_lengths, speaker, speed):
     return torch.zeros([1, 20]), token_lengths.to(torch.int)
@@ -477,7 +480,7 @@ TEST_CASE("A compiled render part that is asked for and is not there is refused 
     config.file = "tiny.yaml";
     config.model_hash = "0123456789abcdef0123456789abcdef";
     if (c.has_exporter) config.exporter = "tiny.py";
-    flowtts::TorchscriptOptions options;
+    flowtts::TorchOptions options;
     options.voice.precision = c.precision;
     options.voice.compiled = c.compiled;
     const auto opened = flowtts::open_torchscript(config, DeviceId{}, options);
@@ -552,7 +555,7 @@ TEST_CASE("A module that is not the voice's model is refused when it is loaded")
     CHECK(
         refusal(short_of_one.config())
             .ends_with("the method 'forward' takes 3 arguments; expected are 4, or one more named "
-                       "'seed'"));
+                       "'seed', or what `inputs` names in the voice file"));
   }
   SUBCASE("a fifth argument that is no seed") {
     const TinyVoice pitch(

@@ -8,7 +8,7 @@
 
 namespace flowtts {
 
-struct TorchscriptOptions {
+struct TorchOptions {
   VoiceOptions voice;
   /// Whether several sentences go through the model at once. By default on a GPU only: on a CPU the
   /// bits of a sentence would depend on its company.
@@ -26,12 +26,17 @@ struct TorchscriptOptions {
 ///     render(h, durations, token_lengths, speaker, frame_lengths, frames) -> audio
 ///
 /// tokens int64 [B, T], token_lengths int64 [B], speaker int64 [B], speed float32 [B]; audio
-/// float32 [B, N], audio_lengths int64 [B] in samples, frame_lengths int64 [B] in frames of the
-/// voice's hop; `frames` [F] gives by its length how many frames to make, F >= max(frame_lengths)
-/// and N >= hop F; h float32 [B, C, T] and durations float32 [B, T], of which what lies beyond a
-/// sentence's tokens is replaced by zeros before they are rendered. The module masks what lies
-/// beyond a sentence's length. `forward` or `plan` may take a fifth argument named `seed`, int64
-/// [B], from which alone it draws what is random.
+/// float32 [B, N] or [B, 1, N], audio_lengths int64 [B] in samples, frame_lengths int64 [B] in
+/// frames of the voice's hop; `frames` [F] gives by its length how many frames to make, F >=
+/// max(frame_lengths) and N >= hop F; h float32 [B, C, T] and durations float32 [B, T], of which
+/// what lies beyond a sentence's tokens is replaced by zeros before they are rendered. The module
+/// masks what lies beyond a sentence's length. `forward` or `plan` may take a fifth argument named
+/// `seed`, int64 [B], from which alone it draws what is random.
+///
+/// The voice's `inputs` name what `forward` or `plan` takes instead (ModelArguments), its `outputs`
+/// what `forward` returns (OutputChoice); lengths may then be in frames, or missing: rows are sound
+/// to their end then, and sentences are spoken one at a time, as they are where the model takes one
+/// value for a batch that sentences differ in.
 ///
 /// In a batch T is padded to a multiple of 8, and of 32 for `render`, F to a multiple of 8, so that
 /// the libraries' plans for a shape are found again. On a GPU every batch of a class of lengths has
@@ -46,6 +51,17 @@ struct TorchscriptOptions {
 /// "bad_model_output" (another type or shape than above), "model_failed" (an exception, with its
 /// message), and those of VoiceEngine.
 Result<std::shared_ptr<VoiceEngine>> open_torchscript(const VoiceConfig& voice, DeviceId device,
-                                                      TorchscriptOptions options = {});
+                                                      TorchOptions options = {});
+
+/// The same of an AOTInductor package (.pt2): its model "model" is `forward`, or those of its
+/// models that `parts` names are `plan` and `render`. The package's inputs have names where it was
+/// exported with keyword arguments, and places in any case; its outputs have names where it returns
+/// a dict. What it computes in is what it was compiled in.
+///
+/// Compiled code reads its inputs without a look at their types. So a sentence is spoken first with
+/// AOTInductor's own check of them, and the Error "voice_not_loaded" says what it was given where
+/// that fails.
+Result<std::shared_ptr<VoiceEngine>> open_aoti(const VoiceConfig& voice, DeviceId device,
+                                               TorchOptions options = {});
 
 }  // namespace flowtts

@@ -1,4 +1,4 @@
-#include "stages/neural/torch/aoti_renderer.h"
+#include "stages/neural/torch/aoti_model.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,14 +12,16 @@
 #include <torch/version.h>
 
 #include "stages/neural/card.h"
-#include "stages/neural/torch_loader.h"
 #include "stages/neural/voice_cache.h"
 #include "tests/torch/models.h"
+#include "tests/torch/python.h"
 
 // A voice of a few bytes goes the whole way: the command compiles it for the CPU, the cache has it,
-// and the renderer runs it.
+// and the package runs.
 
-using flowtts::AotiRenderer;
+using flowtts::AotiModel;
+using flowtts::testing::cannot_compile;
+using flowtts::testing::shell;
 using flowtts::testing::TempFolder;
 
 namespace {
@@ -96,39 +98,10 @@ class Workshop {
                  " --device cpu >'" + (folder_.path() / "log").string() + "' 2>&1");
   }
 
-  /// The exit status of a line for the shell.
-  static int shell(const std::string& line) {
-    const int status = std::system(line.c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
  private:
   TempFolder folder_;
   std::string voice_;
 };
-
-/// Whether the machine lacks what compiling needs. It is looked for by other means than the
-/// command's own, so that a mistake of the command is no reason to skip.
-bool cannot_compile() {
-  if (!std::getenv("FLOWTTS")) {
-    MESSAGE("skipped: FLOWTTS does not name the command");
-    return true;
-  }
-  const char* chosen = std::getenv("FLOWTTS_PYTHON");
-  const auto module = flowtts::load_torch_module();
-  REQUIRE(module.ok());
-  const std::string site = (*module)->torch_folder.parent_path().string();
-  const std::string test = std::string(chosen ? chosen : "python3") +
-                           " -c 'import sys; sys.path.append(\"" + site +
-                           "\"); import torch, sympy, networkx, jinja2, filelock, fsspec, "
-                           "setuptools; assert torch.__version__.split(\"+\")[0] == \"" +
-                           (*module)->torch_version + "\"' >/dev/null 2>&1";
-  if (Workshop::shell(test) == 0) return false;
-  MESSAGE(
-      "skipped: python3 cannot import torch and what it compiles with. FLOWTTS_GPU=on scripts/test "
-      "fetches all of it, 2 GB, for a machine without a GPU too");
-  return true;
-}
 
 std::vector<at::Tensor> make_inputs(std::int64_t rows, std::int64_t tokens, std::int64_t frames) {
   const at::Tensor lengths = at::arange(rows, at::kLong).remainder(tokens) + 1;
@@ -138,6 +111,13 @@ std::vector<at::Tensor> make_inputs(std::int64_t rows, std::int64_t tokens, std:
           at::arange(rows, at::kLong).remainder(2),
           lengths.clamp_max(frames),
           at::zeros({frames})};
+}
+
+/// The one tensor that a call made.
+at::Tensor one_of(flowtts::Result<std::vector<at::Tensor>> made) {
+  if (made.is_error()) FAIL(made.error().message);
+  REQUIRE(made->size() == 1);
+  return made->front();
 }
 
 float largest_difference(const at::Tensor& a, const at::Tensor& b) {
@@ -163,15 +143,14 @@ TEST_CASE("A voice that the command has compiled sounds as the voice itself") {
   CHECK(made->spectral_error < 1e-5);
 
   const auto binding = flowtts::testing::bind_cpu();
-  const auto renderer = AotiRenderer::open(made->package, {}, 2);
-  if (renderer.is_error()) FAIL(renderer.error().message);
+  const auto model = AotiModel::open(made->package, "model", {}, 2);
+  if (model.is_error()) FAIL(model.error().message);
   auto module = torch::jit::load(voice->model.string());
   const auto differs = [&](std::int64_t rows, std::int64_t tokens, std::int64_t frames) {
     const auto inputs = make_inputs(rows, tokens, frames);
-    const auto audio = (*renderer)->run(inputs);
-    if (audio.is_error()) FAIL(audio.error().message);
+    const at::Tensor audio = one_of((*model)->run(inputs));
     const std::vector<c10::IValue> values(inputs.begin(), inputs.end());
-    return largest_difference(*audio, module.get_method("render")(values).toTensor());
+    return largest_difference(audio, module.get_method("render")(values).toTensor());
   };
   CHECK(differs(6, 9, 9) < 1e-5F);
   CHECK(differs(16, 40, 300) < 1e-5F);
@@ -180,23 +159,23 @@ TEST_CASE("A voice that the command has compiled sounds as the voice itself") {
   {
     INFO("whatever the strides of its inputs");
     auto inputs = make_inputs(8, 12, 20);
-    const at::Tensor expected = (*renderer)->run(inputs).value();
+    const at::Tensor expected = one_of((*model)->run(inputs));
     inputs[0] = inputs[0].transpose(0, 2).contiguous().transpose(0, 2);
     REQUIRE_FALSE(inputs[0].is_contiguous());
-    CHECK(largest_difference((*renderer)->run(inputs).value(), expected) == 0);
+    CHECK(largest_difference(one_of((*model)->run(inputs)), expected) == 0);
   }
   {
     INFO("on several lanes at once, more than it was opened for");
     const auto inputs = make_inputs(8, 12, 64);
-    const at::Tensor expected = (*renderer)->run(inputs).value();
+    const at::Tensor expected = one_of((*model)->run(inputs));
     std::vector<int> wrong(4, 0);
     std::vector<std::thread> lanes;
     for (int& count : wrong) {
       lanes.emplace_back([&] {
         const auto lane = flowtts::testing::bind_cpu();
         for (int i = 0; i < 25; ++i) {
-          const auto audio = (*renderer)->run(inputs);
-          count += audio.ok() && at::equal(*audio, expected) ? 0 : 1;
+          const auto audio = (*model)->run(inputs);
+          count += audio.ok() && at::equal(audio->front(), expected) ? 0 : 1;
         }
       });
     }
@@ -205,7 +184,7 @@ TEST_CASE("A voice that the command has compiled sounds as the voice itself") {
   }
   {
     INFO("and wrong inputs are an error, not an end");
-    const auto audio = (*renderer)->run({at::ones({2, 2, 5})});
+    const auto audio = (*model)->run({at::ones({2, 2, 5})});
     REQUIRE(audio.is_error());
     CHECK(audio.error().code == "model_failed");
     CHECK_FALSE(audio.error().fatal);
@@ -231,13 +210,14 @@ TEST_CASE("An exporter that makes another voice is refused, and nothing is kept 
 
 TEST_CASE("A package that is not there or is none is an error that names it") {
   const TempFolder folder;
-  const auto gone = AotiRenderer::open(folder.path() / "gone.pt2", {}, 1);
+  const auto gone = AotiModel::open(folder.path() / "gone.pt2", "model", {}, 1);
   REQUIRE(gone.is_error());
   CHECK(gone.error().code == "voice_not_loaded");
   CHECK(gone.error().message.find("gone.pt2 cannot be loaded: there is no such file") !=
         std::string::npos);
-  const auto torn = AotiRenderer::open(folder.write("torn.pt2", "not a package"), {}, 1);
+  const auto torn = AotiModel::open(folder.write("torn.pt2", "not a package"), "model", {}, 1);
   REQUIRE(torn.is_error());
   CHECK(torn.error().fatal);
-  CHECK(torn.error().message.find("torn.pt2") != std::string::npos);
+  CHECK(torn.error().message.find("torn.pt2 cannot be loaded: it is no package of AOTInductor") !=
+        std::string::npos);
 }

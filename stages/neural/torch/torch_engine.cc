@@ -1,4 +1,4 @@
-#include "stages/neural/torch/torchscript_engine.h"
+#include "stages/neural/torch/torch_engine.h"
 
 #include <algorithm>
 #include <functional>
@@ -13,24 +13,27 @@
 #include <torch/version.h>
 
 #include "stages/neural/card.h"
+#include "stages/neural/torch/aoti_functions.h"
+#include "stages/neural/torch/aoti_model.h"
 #include "stages/neural/torch/batch_check.h"
+#include "stages/neural/torch/captured_stderr.h"
 #include "stages/neural/torch/compiled_render.h"
 #include "stages/neural/torch/device_audio.h"
 #include "stages/neural/torch/failure.h"
 #include "stages/neural/torch/guarded.h"
+#include "stages/neural/torch/model_functions.h"
 #include "stages/neural/torch/model_output.h"
-#include "stages/neural/torch/module_check.h"
 #include "stages/neural/torch/plan_store.h"
 #include "stages/neural/torch/render_memory.h"
 #include "stages/neural/torch/render_shapes.h"
 #include "stages/neural/torch/torch_runtime.h"
+#include "stages/neural/torch/torchscript_functions.h"
 #include "stages/neural/torch/voice_batch.h"
 
 namespace flowtts {
 namespace {
 
 using Places = std::vector<std::size_t>;  ///< Indices into a call's inputs.
-using Render = std::function<Result<c10::IValue>(std::vector<at::Tensor>)>;
 
 constexpr std::int64_t kTokenStep = 8;
 constexpr std::int64_t kPlanTokenStep = 32;
@@ -68,28 +71,27 @@ class Outcomes {
   std::vector<Result<T>> results_;
 };
 
-class TorchscriptEngine final : public VoiceEngine {
+/// Speaks with a model's functions, wherever they come from.
+class TorchEngine final : public VoiceEngine {
  public:
-  TorchscriptEngine(const VoiceConfig& voice, at::Device device, torch::jit::Module module,
-                    bool batched, const DeviceShare& share)
+  TorchEngine(const VoiceConfig& voice, at::Device device, ModelFunctions functions, bool batched,
+              const DeviceShare& share)
       : device_(device),
-        module_(std::move(module)),
-        first_(module_.get_method(voice.plan_method.empty() ? "forward" : voice.plan_method)),
-        render_name_(voice.render_method),
-        takes_seed_(has_seed(first_)),
+        functions_(std::move(functions)),
+        render_(functions_.render),
         hop_(voice.hop),
+        samples_each_length_(voice.io.lengths_in_frames ? voice.hop : 1),
         sample_rate_(voice.sample_rate),
         longest_samples_(kLongestSeconds * sample_rate_),
-        batched_(batched),
-        share_(share) {
-    if (render_name_.empty()) return;
-    const torch::jit::Method method = module_.get_method(render_name_);
-    render_ = [method](std::vector<at::Tensor> inputs) -> Result<c10::IValue> {
-      return method({inputs.begin(), inputs.end()});
-    };
-  }
+        batched_(batched && !functions_.arguments.one_at_a_time() &&
+                 (render_ || functions_.outputs.has_lengths())),
+        share_(share),
+        least_rows_(static_cast<std::size_t>(functions_.least_size)) {}
 
-  bool plans() const override { return batched_ && render_ != nullptr; }
+  /// Before the first call: how many rows a batch of sentences that are spoken alone has.
+  void set_least_rows(std::size_t rows) { least_rows_ = rows; }
+
+  bool plans() const override { return batched_ && render_; }
   std::size_t max_batch() const override { return batched_ ? share_.max_items : 1; }
   BatchShapes shapes() const override { return shapes_; }
   BatchShapes render_shapes() const override { return render_shapes_; }
@@ -99,7 +101,7 @@ class TorchscriptEngine final : public VoiceEngine {
     return {16, 40};  // usual ones: nothing that any voice was not made for
   }
   std::string numerics() const override {
-    return (compiled_.renderer ? compiled_.numerics : "torchscript float32") +
+    return (compiled_.model ? compiled_.numerics : functions_.numerics) +
            (bytes_.batch_dependent
                 ? ", samples depend on the batch of up to " + std::to_string(share_.max_items)
                 : "");
@@ -110,24 +112,31 @@ class TorchscriptEngine final : public VoiceEngine {
   /// Before the first call: renders with what has been compiled, if anything has.
   void render_with(CompiledRender compiled) {
     compiled_ = std::move(compiled);
-    if (!compiled_.renderer) return;
-    render_ = [renderer =
-                   compiled_.renderer](std::vector<at::Tensor> inputs) -> Result<c10::IValue> {
-      Result<at::Tensor> audio = renderer->run(std::move(inputs));
-      if (!audio.ok()) return audio.error();
-      return c10::IValue(*std::move(audio));
+    if (!compiled_.model) return;
+    render_.what = "the compiled render part";
+    render_.call =
+        [model = compiled_.model](const std::vector<c10::IValue>& values) -> Result<c10::IValue> {
+      std::vector<at::Tensor> inputs;
+      inputs.reserve(values.size());
+      for (const c10::IValue& value : values) inputs.push_back(value.toTensor());
+      Result<std::vector<at::Tensor>> made = model->run(std::move(inputs));
+      if (!made.ok()) return made.error();
+      if (made->size() == 1) return c10::IValue(made->front());
+      return Error{"bad_model_output", c10::str("the compiled voice made ", made->size(),
+                                                " tensors; expected is one, the audio")};
     };
     longest_samples_ = std::min(longest_samples_, kMostCompiledFrames * hop_);
   }
 
   /// Finds the shapes that batches have on a GPU, and the memory that renders may take together.
   void choose_shapes(const VoiceConfig& voice, DeviceId device) {
+    if (!batched_) return;
     shapes_ = token_shapes(share_);
     if (!plans()) return;
     const std::size_t rows = shapes_.rows(1);
     if (!limited()) shapes_ = plan_shapes(share_);
     const VoiceKey key{render_hash(voice), card_name(device).value_or(""), TORCH_VERSION,
-                       compiled_.renderer ? compiled_.precision : "torchscript"};
+                       compiled_.model ? compiled_.precision : functions_.format};
     std::optional<RenderBytes> bytes;
     if (!key.render_hash.empty()) bytes = known_render_bytes(key);
     if (!bytes) {
@@ -158,24 +167,21 @@ class TorchscriptEngine final : public VoiceEngine {
     const auto fail = [&](const Places& places, const Error& error) { sounds.fail(places, error); };
     const auto work = [&](const Places& places) {
       const auto inputs = pick(batch, places);
-      if (render_) {
-        speak_in_two_parts(inputs, places, rows, sounds);
-      } else {
-        speak_in_one_part(inputs, places, rows, sounds);
-      }
+      return render_ ? speak_in_two_parts(inputs, places, rows, sounds)
+                     : speak_in_one_part(inputs, places, rows, sounds);
     };
     for (const Places& places : batches(spoken_places(batch, fail))) attempt(places, work, fail);
     return sounds.take();
   }
 
-  bool draws() const override { return takes_seed_; }
+  bool draws() const override { return functions_.arguments.draws(); }
 
   std::vector<Result<VoicePlanPtr>> plan(std::span<const VoiceInput> batch,
                                          std::size_t rows) override {
     Outcomes<VoicePlanPtr> plans(batch.size());
     const auto fail = [&](const Places& places, const Error& error) { plans.fail(places, error); };
     const auto work = [&](const Places& places) {
-      make_plans(pick(batch, places), places, rows, plans);
+      return make_plans(pick(batch, places), places, rows, plans);
     };
     const Places places = spoken_places(batch, fail);
     if (!places.empty()) attempt(places, work, fail);
@@ -187,7 +193,7 @@ class TorchscriptEngine final : public VoiceEngine {
     Outcomes<VoiceSound> sounds(batch.size());
     const auto fail = [&](const Places& places, const Error& error) { sounds.fail(places, error); };
     const auto work = [&](const Places& places) {
-      render_plans(pick(batch, places), places, rows, sounds);
+      return render_plans(pick(batch, places), places, rows, sounds);
     };
     if (!batch.empty()) attempt(all_places(batch.size()), work, fail);
     return sounds.take();
@@ -195,6 +201,8 @@ class TorchscriptEngine final : public VoiceEngine {
 
  private:
   using Fail = std::function<void(const Places&, const Error&)>;
+  /// Of some sentences; an Error is about all of them, and so is what it throws.
+  using Work = std::function<std::optional<Error>(const Places&)>;
 
   Places spoken_places(std::span<const VoiceInput> batch, const Fail& fail) const {
     Places places;
@@ -220,9 +228,10 @@ class TorchscriptEngine final : public VoiceEngine {
 
   /// Runs a batch. One that fails as a whole is run again in halves, so that a sentence that the
   /// model cannot speak fails alone; not where the device is to blame, which the executor sees to.
-  void attempt(const Places& places, const std::function<void(const Places&)>& work,
-               const Fail& fail) const {
-    const std::optional<Error> failure = guarded(device_, [&] { work(places); });
+  void attempt(const Places& places, const Work& work, const Fail& fail) const {
+    std::optional<Error> failure;
+    const auto thrown = guarded(device_, [&] { failure = work(places); });
+    if (thrown) failure = thrown;
     if (!failure) return;
     const bool of_the_device =
         failure->code == kOutOfMemoryCode || failure->code == kDeviceLostCode;
@@ -235,23 +244,31 @@ class TorchscriptEngine final : public VoiceEngine {
     attempt(Places(middle, places.end()), work, fail);
   }
 
-  void speak_in_one_part(const std::vector<VoiceInput>& inputs, const Places& places,
-                         std::size_t rows, Outcomes<VoiceSound>& sounds) {
+  std::optional<Error> speak_in_one_part(const std::vector<VoiceInput>& inputs,
+                                         const Places& places, std::size_t rows,
+                                         Outcomes<VoiceSound>& sounds) {
     const TokenBatch batch = token_batch(inputs, rows);
-    const c10::IValue made = first_(arguments(batch));
-    const auto parts = made.isTuple() ? made.toTupleRef().elements() : c10::ivalue::TupleElements();
-    if (parts.size() != 2 || !is_tensor(parts[1], at::kLong, 1, batch.rows())) {
+    const Result<c10::IValue> made = call_first(batch, inputs);
+    if (!made.ok()) return made.error();
+    const auto chosen = functions_.outputs.choose(*made);
+    const bool has_lengths = functions_.outputs.has_lengths();
+    if (!chosen || (has_lengths && !is_tensor(chosen->lengths, at::kLong, 1, batch.rows()))) {
       sounds.fail(places,
-                  bad_model_output(first_.name(), "(audio, int64 [B] audio_lengths)", made));
-      return;
+                  bad_model_output(functions_.first.what, functions_.outputs.wanted(), *made));
+      return std::nullopt;
     }
-    cut_rows(places, first_.name(), batch.rows(), parts[0], to_host(parts[1].toTensor()), sounds);
+    std::vector<std::int64_t> samples;
+    if (has_lengths) samples = to_host(chosen->lengths.toTensor());
+    for (std::int64_t& count : samples) count *= samples_each_length_;
+    cut_rows(places, functions_.first.what, batch.rows(), chosen->audio, samples, sounds);
+    return std::nullopt;
   }
 
-  void speak_in_two_parts(const std::vector<VoiceInput>& inputs, const Places& places,
-                          std::size_t rows, Outcomes<VoiceSound>& sounds) {
+  std::optional<Error> speak_in_two_parts(const std::vector<VoiceInput>& inputs,
+                                          const Places& places, std::size_t rows,
+                                          Outcomes<VoiceSound>& sounds) {
     Outcomes<VoicePlanPtr> planned(inputs.size());
-    make_plans(inputs, all_places(inputs.size()), rows, planned);
+    if (auto failure = make_plans(inputs, all_places(inputs.size()), rows, planned)) return failure;
     const auto results = planned.take();
     std::vector<const VoicePlan*> plans;
     Places rendered;
@@ -263,32 +280,38 @@ class TorchscriptEngine final : public VoiceEngine {
         sounds.set(places[i], results[i].error());
       }
     }
-    if (!plans.empty()) render_plans(plans, rendered, rows, sounds);
+    return plans.empty() ? std::nullopt : render_plans(plans, rendered, rows, sounds);
   }
 
-  void make_plans(const std::vector<VoiceInput>& inputs, const Places& places, std::size_t rows,
-                  Outcomes<VoicePlanPtr>& plans) {
+  Result<c10::IValue> call_first(const TokenBatch& batch, const std::vector<VoiceInput>& inputs) {
+    return functions_.first.call(functions_.arguments.make(batch, inputs, device_));
+  }
+
+  std::optional<Error> make_plans(const std::vector<VoiceInput>& inputs, const Places& places,
+                                  std::size_t rows, Outcomes<VoicePlanPtr>& plans) {
     const TokenBatch batch = token_batch(inputs, rows);
     std::optional<RenderBudget::Part> part;
     if (budget_) part.emplace(*budget_, planning_bytes(batch));
-    const c10::IValue made = first_(arguments(batch));
+    const Result<c10::IValue> called = call_first(batch, inputs);
+    if (!called.ok()) return called.error();
+    const c10::IValue& made = *called;
     const auto parts = made.isTuple() ? made.toTupleRef().elements() : c10::ivalue::TupleElements();
     const std::size_t count = batch.rows();
     if (parts.size() != 3 || !is_tensor(parts[0], at::kFloat, 3, count) ||
         !is_tensor(parts[1], at::kFloat, 2, count) || !is_tensor(parts[2], at::kLong, 1, count) ||
         parts[0].toTensor().size(2) != batch.tokens.size(1) ||
         parts[1].toTensor().size(1) != batch.tokens.size(1)) {
-      plans.fail(places, bad_model_output(first_.name(),
+      plans.fail(places, bad_model_output(functions_.first.what,
                                           "(float32 [B, C, T] h, float32 [B, T] durations, int64 "
                                           "[B] frame_lengths)",
                                           made));
-      return;
+      return std::nullopt;
     }
     const std::shared_ptr<PlanStore> store = store_of(parts[0].toTensor().size(1) + 1);
     if (!store) {
-      plans.fail(places,
-                 bad_model_output(first_.name(), "h with as many channels as before", made));
-      return;
+      plans.fail(places, bad_model_output(functions_.first.what,
+                                          "h with as many channels as before", made));
+      return std::nullopt;
     }
     const at::Tensor tables = lay_out_plans(parts[0].toTensor(), parts[1].toTensor());
     std::vector<std::int64_t> tokens;
@@ -308,6 +331,7 @@ class TorchscriptEngine final : public VoiceEngine {
       plan->speaker = inputs[i].speaker;
       plans.set(places[i], VoicePlanPtr(std::move(plan)));
     }
+    return std::nullopt;
   }
 
   bool limited() const { return share_.memory_bytes > 0; }
@@ -370,7 +394,8 @@ class TorchscriptEngine final : public VoiceEngine {
     std::optional<Error> failure;
     const auto thrown = guarded(device_, [&] {
       Outcomes<VoicePlanPtr> planned(rows);
-      make_plans(inputs, all_places(rows), rows, planned);
+      failure = make_plans(inputs, all_places(rows), rows, planned);
+      if (failure) return;
       std::vector<TorchPlan> longer;
       for (const auto& plan : planned.take()) {
         if (plan.is_error()) failure = plan.error();
@@ -383,7 +408,8 @@ class TorchscriptEngine final : public VoiceEngine {
       std::vector<const VoicePlan*> plans;
       for (const TorchPlan& plan : longer) plans.push_back(&plan);
       Outcomes<VoiceSound> sounds(rows);
-      render_plans(plans, all_places(rows), rows, sounds);
+      failure = render_plans(plans, all_places(rows), rows, sounds);
+      if (failure) return;
       for (const auto& sound : sounds.take()) {
         if (sound.is_error()) failure = sound.error();
       }
@@ -391,12 +417,14 @@ class TorchscriptEngine final : public VoiceEngine {
     return thrown ? thrown : failure;
   }
 
-  void render_plans(const std::vector<const VoicePlan*>& plans, const Places& places,
-                    std::size_t rows, Outcomes<VoiceSound>& sounds) {
-    const PlanBatch batch = make_plan_batch(plans, batched_ ? rows : plans.size(),
-                                            batched_ ? kPlanTokenStep : 1, device_);
+  std::optional<Error> render_plans(const std::vector<const VoicePlan*>& plans,
+                                    const Places& places, std::size_t rows,
+                                    Outcomes<VoiceSound>& sounds) {
+    const PlanBatch batch =
+        make_plan_batch(plans, rows_of(rows, plans.size()), batched_ ? kPlanTokenStep : 1, device_,
+                        functions_.least_size);
     std::vector<std::int64_t> samples;
-    std::int64_t frames = 1;
+    std::int64_t frames = functions_.least_size;
     for (const VoicePlan* plan : plans) {
       frames = std::max(frames, static_cast<std::int64_t>(plan->frames));
       samples.push_back(static_cast<std::int64_t>(plan->frames) * hop_);
@@ -412,38 +440,38 @@ class TorchscriptEngine final : public VoiceEngine {
     const at::Tensor only_its_length_counts =
         at::zeros({frames}, at::TensorOptions().dtype(at::kFloat).device(device_));
     const Result<c10::IValue> audio =
-        render_({batch.h, batch.durations, batch.token_lengths, batch.speakers, batch.frame_lengths,
-                 only_its_length_counts});
-    if (!audio.ok()) {
-      sounds.fail(places, audio.error());
-      return;
-    }
-    cut_rows(places, render_name_, static_cast<std::size_t>(batch.h.size(0)), *audio, samples,
+        render_.call({batch.h, batch.durations, batch.token_lengths, batch.speakers,
+                      batch.frame_lengths, only_its_length_counts});
+    if (!audio.ok()) return audio.error();
+    cut_rows(places, render_.what, static_cast<std::size_t>(batch.h.size(0)), *audio, samples,
              sounds);
+    return std::nullopt;
   }
 
   TokenBatch token_batch(const std::vector<VoiceInput>& inputs, std::size_t rows) const {
-    return make_token_batch(inputs, batched_ ? rows : inputs.size(), batched_ ? kTokenStep : 1,
-                            device_);
+    return make_token_batch(inputs, rows_of(rows, inputs.size()), batched_ ? kTokenStep : 1,
+                            device_, functions_.least_size);
   }
 
-  std::vector<c10::IValue> arguments(const TokenBatch& batch) const {
-    std::vector<c10::IValue> values{batch.tokens, batch.token_lengths, batch.speakers,
-                                    batch.speeds};
-    if (takes_seed_) values.emplace_back(batch.seeds);
-    return values;
+  /// Of a batch with so many sentences.
+  std::size_t rows_of(std::size_t rows, std::size_t sentences) const {
+    return std::max(batched_ ? rows : sentences, least_rows_);
   }
 
   /// Cuts each row at its length; on a GPU the rows stay there.
-  void cut_rows(const Places& places, std::string_view method, std::size_t rows,
-                const c10::IValue& made, const std::vector<std::int64_t>& samples,
+  /// \param samples of each row; empty: a row is sound to its end.
+  void cut_rows(const Places& places, std::string_view what, std::size_t rows,
+                const c10::IValue& made, std::vector<std::int64_t> samples,
                 Outcomes<VoiceSound>& sounds) const {
-    if (!is_tensor(made, at::kFloat, 2, rows)) {
-      sounds.fail(places, bad_model_output(method, "audio float32 [B, N]", made));
+    const bool one_channel = is_tensor(made, at::kFloat, 3, rows) && made.toTensor().size(1) == 1;
+    if (!one_channel && !is_tensor(made, at::kFloat, 2, rows)) {
+      sounds.fail(places, bad_model_output(what, "audio float32 [B, N] or [B, 1, N]", made));
       return;
     }
-    const at::Tensor audio = made.toTensor().contiguous();
+    const at::Tensor audio =
+        (one_channel ? made.toTensor().squeeze(1) : made.toTensor()).contiguous();
     const std::int64_t room = audio.size(1);
+    if (samples.empty()) samples.assign(rows, room);
     for (std::size_t i = 0; i < places.size(); ++i) {
       if (samples[i] < 1 || samples[i] > room) {
         sounds.set(places[i], Error{"length_outside_tensor",
@@ -473,22 +501,16 @@ class TorchscriptEngine final : public VoiceEngine {
                      longest_samples_, ", ", longest_samples_ / sample_rate_, " s")};
   }
 
-  static bool has_seed(const torch::jit::Method& method) {
-    const auto& list = method.function().getSchema().arguments();
-    return !list.empty() && list.back().name() == "seed";
-  }
-
   const at::Device device_;
-  const torch::jit::Module module_;
-  const torch::jit::Method first_;  ///< `plan`, or `forward` of a module in one part.
-  const std::string render_name_;
-  Render render_;  ///< Null for a module in one part.
-  const bool takes_seed_;
+  const ModelFunctions functions_;
+  ModelFunction render_;  ///< The model's own, or what has been compiled of it.
   const std::int64_t hop_;
+  const std::int64_t samples_each_length_;
   const std::int64_t sample_rate_;
   std::int64_t longest_samples_;
   const bool batched_;
   const DeviceShare share_;
+  std::size_t least_rows_;
   CompiledRender compiled_;
   RenderBytes bytes_;
   std::unique_ptr<RenderBudget> budget_;  ///< Null where nothing could be measured.
@@ -501,44 +523,99 @@ class TorchscriptEngine final : public VoiceEngine {
   std::size_t look_ahead_ = 0;
 };
 
-Error cannot_load(const VoiceConfig& voice, std::string_view reason) {
-  return {"voice_not_loaded",
-          c10::str("voice '", voice.name, "': ", voice.model.string(), ": ", reason), false, true};
-}
-
 at::Device torch_device(DeviceId device) {
   if (device.kind == DeviceKind::kCpu) return at::Device(at::kCPU);
   return {at::kCUDA, static_cast<c10::DeviceIndex>(device.index)};
 }
 
-}  // namespace
+std::shared_ptr<TorchEngine> make_engine(const VoiceConfig& voice, at::Device where,
+                                         ModelFunctions functions, const TorchOptions& options) {
+  return std::make_shared<TorchEngine>(voice, where, std::move(functions),
+                                       options.batched.value_or(where.is_cuda()),
+                                       options.voice.share);
+}
 
-Result<std::shared_ptr<VoiceEngine>> open_torchscript(const VoiceConfig& voice, DeviceId device,
-                                                      TorchscriptOptions options) {
+/// Has a made-up sentence spoken by compiled code that checks what it is given; nothing where it
+/// speaks, or fails in what it says.
+std::optional<Error> try_out(const VoiceConfig& voice, TorchEngine& engine, std::size_t rows) {
+  const CheckedInputs checked;
+  CapturedStderr words;
+  const std::vector<std::int64_t> tokens(8, 1);
+  const VoiceInput input{tokens, 0, 1.0, 0};
+  const auto spoken = engine.speak({&input, 1}, rows);
+  const std::string objection = words.take_errors();
+  if (!spoken.front().is_error()) return std::nullopt;
+  const Error& error = spoken.front().error();
+  if (error.code == kOutOfMemoryCode || error.code == kDeviceLostCode) return error;
+  if (error.code == "bad_model_output") return cannot_load(voice, error.message);
+  if (error.code != "model_failed") return std::nullopt;
+  if (objection.empty()) return cannot_load(voice, error.message);
+  return cannot_load(
+      voice, c10::str("a first sentence was refused: ", objection, ". It was given ",
+                      rows > 1 ? "a batch of rows" : "one row",
+                      ": tokens int64 [B, T], lengths, speaker and seed int64 [B], speed and "
+                      "length_scale float32 [B], numbers and lists as docs/voices.md says"));
+}
+
+/// A batch that changes has at least two rows for torch.export; one that does not may have one.
+std::optional<Error> find_rows(const VoiceConfig& voice, TorchEngine& engine,
+                               const DeviceShare& share) {
+  if (engine.max_batch() > 1) return try_out(voice, engine, token_shapes(share).rows(1));
+  auto failure = try_out(voice, engine, 2);
+  if (!failure || failure->code != "voice_not_loaded") return failure;
+  engine.set_least_rows(1);
+  return try_out(voice, engine, 1) ? failure : std::nullopt;
+}
+
+template <class Open>
+Result<std::shared_ptr<VoiceEngine>> opened(const VoiceConfig& voice, const Open& open) {
   prepare_torch();
-  const at::Device where = torch_device(device);
   try {
-    torch::jit::Module module = torch::jit::load(voice.model.string(), where);
-    module.eval();
-    make_float32(module);
-    if (const auto problem = check_module(module, voice, where))
-      return cannot_load(voice, *problem);
-    if (where.is_cuda()) {  // The lanes' streams know nothing of the one that loaded.
-      c10::impl::VirtualGuardImpl(where.type()).synchronizeDevice(where.index());
-    }
-    auto engine = std::make_shared<TorchscriptEngine>(voice, where, std::move(module),
-                                                      options.batched.value_or(where.is_cuda()),
-                                                      options.voice.share);
-    auto compiled = open_compiled_render(voice, device, options.voice);
-    if (!compiled.ok()) return compiled.error();
-    engine->render_with(*std::move(compiled));
-    if (where.is_cuda()) engine->choose_shapes(voice, device);
-    return std::shared_ptr<VoiceEngine>(std::move(engine));
+    return open();
   } catch (const c10::Error& error) {
     return cannot_load(voice, brief_failure(error.what_without_backtrace()));
   } catch (const std::exception& error) {
     return cannot_load(voice, brief_failure(error.what()));
   }
+}
+
+}  // namespace
+
+Result<std::shared_ptr<VoiceEngine>> open_torchscript(const VoiceConfig& voice, DeviceId device,
+                                                      TorchOptions options) {
+  return opened(voice, [&]() -> Result<std::shared_ptr<VoiceEngine>> {
+    const at::Device where = torch_device(device);
+    auto functions = load_torchscript(voice, where);
+    if (!functions.ok()) return functions.error();
+    if (where.is_cuda()) {  // The lanes' streams know nothing of the one that loaded.
+      c10::impl::VirtualGuardImpl(where.type()).synchronizeDevice(where.index());
+    }
+    auto engine = make_engine(voice, where, *std::move(functions), options);
+    auto compiled = open_compiled_render(voice, device, options.voice);
+    if (!compiled.ok()) return compiled.error();
+    engine->render_with(*std::move(compiled));
+    if (where.is_cuda()) engine->choose_shapes(voice, device);
+    return std::shared_ptr<VoiceEngine>(std::move(engine));
+  });
+}
+
+Result<std::shared_ptr<VoiceEngine>> open_aoti(const VoiceConfig& voice, DeviceId device,
+                                               TorchOptions options) {
+  return opened(voice, [&]() -> Result<std::shared_ptr<VoiceEngine>> {
+    if (options.voice.precision != "auto") {
+      return cannot_load(voice,
+                         c10::str("it computes in what it was compiled in; found 'precision: ",
+                                  options.voice.precision, "', allowed is auto"));
+    }
+    const at::Device where = torch_device(device);
+    const auto lanes = static_cast<std::size_t>(std::max(1, options.voice.share.lanes));
+    auto functions = load_aoti(voice, device, lanes);
+    if (!functions.ok()) return functions.error();
+    auto engine = make_engine(voice, where, *std::move(functions), options);
+    if (auto failure = find_rows(voice, *engine, options.voice.share)) return *std::move(failure);
+    if (where.is_cuda()) engine->choose_shapes(voice, device);
+    return std::shared_ptr<VoiceEngine>(std::move(engine));
+  });
 }
 
 }  // namespace flowtts
