@@ -46,16 +46,13 @@ stages:
   - {id: manifest,   type: write_manifest}
 )";
 
-/// The most memory that this process and its children have together beyond what they had at first,
-/// asked now and then.
+/// The most memory that this process and its children have together, asked now and then.
 class MemoryWatch {
  public:
-  MemoryWatch() : first_(now()), thread_([this](const std::stop_token& stop) { watch(stop); }) {}
-
   std::uint64_t most() {
     look();
     const std::lock_guard lock(mutex_);
-    return most_ > first_ ? most_ - first_ : 0;
+    return most_;
   }
 
  private:
@@ -89,19 +86,18 @@ class MemoryWatch {
     return all;
   }
 
-  const std::uint64_t first_;
   std::mutex mutex_;
   std::condition_variable_any ended_;
   std::uint64_t most_ = 0;
-  std::jthread thread_;  // ends first
+  std::jthread thread_{[this](const std::stop_token& stop) { watch(stop); }};  // ends first
 };
 
-std::optional<Pipeline> compile(const ComparePlan& plan, const ComparedVoice& voice,
-                                Diagnostics& diagnostics) {
+std::optional<Pipeline> compile(const ComparePlan& plan, const std::filesystem::path& voice,
+                                const std::string& folder, Diagnostics& diagnostics) {
   Pipeline::Options options;
   options.overrides = {text_override("vars.input", plan.input.string()),
-                       text_override("vars.output", (plan.output / voice.folder).string()),
-                       text_override("vars.voice", voice.file.string()),
+                       text_override("vars.output", (plan.output / folder).string()),
+                       text_override("vars.voice", voice.string()),
                        fmt::format("run.seed={}", plan.seed),
                        fmt::format("sample.count={}", plan.records),
                        fmt::format("split.max_words={}", plan.max_words)};
@@ -201,13 +197,15 @@ void count_sentences(const ComparedVoice& voice, CompareFigures& figures) {
 
 }  // namespace
 
-bool speak_compared(const ComparePlan& plan, ComparedVoice& voice, const std::stop_token& stop) {
+CompareOutcome speak_compared(const ComparePlan& plan, const std::filesystem::path& voice,
+                              const std::string& folder, const std::stop_token& stop) {
+  CompareOutcome outcome;
   Diagnostics diagnostics;
-  std::optional<Pipeline> pipeline = compile(plan, voice, diagnostics);
+  std::optional<Pipeline> pipeline = compile(plan, voice, folder, diagnostics);
   if (!pipeline) {
-    voice.problem = errors_of(diagnostics);
-    voice.refused = true;
-    return false;
+    outcome.problem = errors_of(diagnostics);
+    outcome.refused = true;
+    return outcome;
   }
   const RunView::Mode mode = RunView::mode_for(Terminal(stderr), /*quiet=*/false);
   RunView view(mode);
@@ -218,21 +216,14 @@ bool speak_compared(const ComparePlan& plan, ComparedVoice& voice, const std::st
   MemoryWatch memory;
   const RunReport report = run(*pipeline, options);
   view.close();
-  if (!report.already_complete) voice.host_bytes = memory.most();
-  const bool exits_hard = report.abandoned_threads > 0 || lost_a_device(report);
-  if (report.error) voice.problem = report.error->message;
-  if (report.status == RunStatus::kInterrupted) voice.problem = "interrupted";
+  if (!report.already_complete) outcome.host_bytes = memory.most();
+  outcome.exits_hard = report.abandoned_threads > 0 || lost_a_device(report);
+  if (report.error) outcome.problem = report.error->message;
+  if (report.status == RunStatus::kInterrupted) outcome.problem = "interrupted";
   // A folder that was refused holds something else.
-  voice.refused = report.status == RunStatus::kRefused;
-  if (voice.refused) {
-    voice.problem += "\n(compare: by another --output)";
-    return exits_hard;
-  }
-  const auto unread = read_compared(plan.output / voice.folder, voice);
-  if (unread && voice.problem.empty()) voice.problem = unread->message;
-  // Figures of a run that ended before its first sentence would say nothing.
-  if (!voice.problem.empty() && voice.sentences.empty()) voice.figures.reset();
-  return exits_hard;
+  outcome.refused = report.status == RunStatus::kRefused;
+  if (outcome.refused) outcome.problem += "\n(compare: by another --output)";
+  return outcome;
 }
 
 std::optional<Error> read_compared(const std::filesystem::path& folder, ComparedVoice& voice) {
