@@ -10,9 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "bench/arguments.h"
@@ -20,7 +18,7 @@
 #include "stages/io/unsynced_files.h"
 #include "stages/shards/shard_files.h"
 #include "stages/shards/shard_layout.h"
-#include "stages/shards/shard_record.h"
+#include "stages/shards/tar_format.h"
 
 namespace {
 
@@ -62,13 +60,9 @@ void in_shards(const Job& job) {
   ShardLayout layout(ShardLimits{}, {}, {});
   ShardFiles files(job.folder, "shards");
   for (int i = 0; i < job.pieces; ++i) {
-    AudioClip clip;
-    clip.file.path = std::to_string(i) + ".wav";
-    clip.file.bytes_in_file = job.audio.size();
-    clip.head = job.audio;
-    const auto record = std::make_shared<ShardRecord>();
-    record->add(std::make_shared<const AudioClip>(std::move(clip)), "{}");
-    must(files.write(layout.place(static_cast<std::uint64_t>(i), record->size(), 1), record));
+    std::string bytes = tar_header(std::to_string(i) + ".wav", job.audio.size());
+    bytes.append(job.audio).append(tar_padding(job.audio.size()));
+    must(files.write(layout.place(static_cast<std::uint64_t>(i), bytes.size(), 1), bytes));
     if ((i + 1) % job.group == 0) must(files.sync());
   }
   must(files.finish(layout));

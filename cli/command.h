@@ -36,8 +36,6 @@ extern const Command kSchemaCommand;
 extern const Command kVoiceCommand;
 extern const Command kCompareCommand;
 extern const Command kVersionCommand;
-/// What `flowtts compare` starts for each of its voices; none of `commands()`.
-extern const Command kCompareVoiceCommand;
 
 const std::vector<Command>& commands();
 

@@ -54,7 +54,6 @@ std::string described(std::span<const Options::Described> list) {
 }
 
 const Command* find_command(std::string_view name) {
-  if (name == kCompareVoiceCommand.name) return &kCompareVoiceCommand;
   const auto& all = commands();
   const auto found = std::find_if(all.begin(), all.end(),
                                   [&](const Command& command) { return command.name == name; });

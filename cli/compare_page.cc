@@ -73,7 +73,7 @@ std::string memory_of(const ComparedVoice& voice) {
     text = byte_size_text(voice.figures->device_bytes) + " on the GPUs";
   }
   if (voice.host_bytes > 0) {
-    text += (text.empty() ? "" : ", ") + byte_size_text(voice.host_bytes) + " on the host";
+    text += (text.empty() ? "" : ", ") + byte_size_text(voice.host_bytes) + " more on the host";
   }
   return text.empty() ? "not measured" : text;
 }

@@ -46,13 +46,16 @@ stages:
   - {id: manifest,   type: write_manifest}
 )";
 
-/// The most memory that this process and its children have together, asked now and then.
+/// The most memory that this process and its children have together beyond what they had at first,
+/// asked now and then.
 class MemoryWatch {
  public:
+  MemoryWatch() : first_(now()), thread_([this](const std::stop_token& stop) { watch(stop); }) {}
+
   std::uint64_t most() {
     look();
     const std::lock_guard lock(mutex_);
-    return most_;
+    return most_ > first_ ? most_ - first_ : 0;
   }
 
  private:
@@ -86,18 +89,19 @@ class MemoryWatch {
     return all;
   }
 
+  const std::uint64_t first_;
   std::mutex mutex_;
   std::condition_variable_any ended_;
   std::uint64_t most_ = 0;
-  std::jthread thread_{[this](const std::stop_token& stop) { watch(stop); }};  // ends first
+  std::jthread thread_;  // ends first
 };
 
-std::optional<Pipeline> compile(const ComparePlan& plan, const std::filesystem::path& voice,
-                                const std::string& folder, Diagnostics& diagnostics) {
+std::optional<Pipeline> compile(const ComparePlan& plan, const ComparedVoice& voice,
+                                Diagnostics& diagnostics) {
   Pipeline::Options options;
   options.overrides = {text_override("vars.input", plan.input.string()),
-                       text_override("vars.output", (plan.output / folder).string()),
-                       text_override("vars.voice", voice.string()),
+                       text_override("vars.output", (plan.output / voice.folder).string()),
+                       text_override("vars.voice", voice.file.string()),
                        fmt::format("run.seed={}", plan.seed),
                        fmt::format("sample.count={}", plan.records),
                        fmt::format("split.max_words={}", plan.max_words)};
@@ -197,15 +201,13 @@ void count_sentences(const ComparedVoice& voice, CompareFigures& figures) {
 
 }  // namespace
 
-CompareOutcome speak_compared(const ComparePlan& plan, const std::filesystem::path& voice,
-                              const std::string& folder, const std::stop_token& stop) {
-  CompareOutcome outcome;
+bool speak_compared(const ComparePlan& plan, ComparedVoice& voice, const std::stop_token& stop) {
   Diagnostics diagnostics;
-  std::optional<Pipeline> pipeline = compile(plan, voice, folder, diagnostics);
+  std::optional<Pipeline> pipeline = compile(plan, voice, diagnostics);
   if (!pipeline) {
-    outcome.problem = errors_of(diagnostics);
-    outcome.refused = true;
-    return outcome;
+    voice.problem = errors_of(diagnostics);
+    voice.refused = true;
+    return false;
   }
   const RunView::Mode mode = RunView::mode_for(Terminal(stderr), /*quiet=*/false);
   RunView view(mode);
@@ -216,14 +218,21 @@ CompareOutcome speak_compared(const ComparePlan& plan, const std::filesystem::pa
   MemoryWatch memory;
   const RunReport report = run(*pipeline, options);
   view.close();
-  if (!report.already_complete) outcome.host_bytes = memory.most();
-  outcome.exits_hard = report.abandoned_threads > 0 || lost_a_device(report);
-  if (report.error) outcome.problem = report.error->message;
-  if (report.status == RunStatus::kInterrupted) outcome.problem = "interrupted";
+  if (!report.already_complete) voice.host_bytes = memory.most();
+  const bool exits_hard = report.abandoned_threads > 0 || lost_a_device(report);
+  if (report.error) voice.problem = report.error->message;
+  if (report.status == RunStatus::kInterrupted) voice.problem = "interrupted";
   // A folder that was refused holds something else.
-  outcome.refused = report.status == RunStatus::kRefused;
-  if (outcome.refused) outcome.problem += "\n(compare: by another --output)";
-  return outcome;
+  voice.refused = report.status == RunStatus::kRefused;
+  if (voice.refused) {
+    voice.problem += "\n(compare: by another --output)";
+    return exits_hard;
+  }
+  const auto unread = read_compared(plan.output / voice.folder, voice);
+  if (unread && voice.problem.empty()) voice.problem = unread->message;
+  // Figures of a run that ended before its first sentence would say nothing.
+  if (!voice.problem.empty() && voice.sentences.empty()) voice.figures.reset();
+  return exits_hard;
 }
 
 std::optional<Error> read_compared(const std::filesystem::path& folder, ComparedVoice& voice) {

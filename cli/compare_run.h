@@ -12,8 +12,8 @@
 
 #include "stages/neural/voice.h"
 
-/// What `flowtts compare` does with each of its voices: the align pipeline, in a process and into a
-/// folder of its own (compare_child.h), which is then read back.
+/// What `flowtts compare` does with each of its voices: the align pipeline, into a folder of its
+/// own, which is then read back.
 namespace flowtts::cli {
 
 /// What all voices are given.
@@ -63,25 +63,17 @@ struct ComparedVoice {
   bool refused = false;                   ///< Because of its file or folder: nothing was started.
   std::optional<VoiceConfig> config;      ///< Nothing where the file could not be read.
   std::optional<CompareFigures> figures;  ///< Nothing where no run came to an end.
-  /// The most that its run's process and its workers had. 0: nothing was left to be done.
+  /// The most that its run added to what this process and its workers have; what an earlier voice
+  /// has brought in (LibTorch) is not counted again. 0: nothing was left to be done.
   std::uint64_t host_bytes = 0;
   std::map<SentencePlace, ComparedSentence> sentences;
 };
 
-/// What has become of a voice's run.
-struct CompareOutcome {
-  std::string problem;           ///< As ComparedVoice's.
-  bool refused = false;          ///< As ComparedVoice's.
-  std::uint64_t host_bytes = 0;  ///< As ComparedVoice's.
-  /// Whether threads hang or a device is lost, so that the process had better end by std::_Exit
-  /// once all is told.
-  bool exits_hard = false;
-};
-
-/// Speaks with a voice in this process, into `folder` below the plan's output. A run that was begun
-/// with the same plan goes on. Shows progress on stderr.
-CompareOutcome speak_compared(const ComparePlan& plan, const std::filesystem::path& voice,
-                              const std::string& folder, const std::stop_token& stop);
+/// Speaks with the voice and fills its column; `voice.config` and `voice.folder` are there. A run
+/// that was begun with the same plan goes on. Shows progress on stderr.
+/// \return whether threads hang or a device is lost, so that the process had better end by
+///         std::_Exit once all is told.
+bool speak_compared(const ComparePlan& plan, ComparedVoice& voice, const std::stop_token& stop);
 
 /// Fills figures and sentences from the run's folder. Errors: "no_run", "unreadable".
 std::optional<Error> read_compared(const std::filesystem::path& folder, ComparedVoice& voice);

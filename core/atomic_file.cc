@@ -1,7 +1,5 @@
 #include "core/atomic_file.h"
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
@@ -11,14 +9,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/uio.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 namespace flowtts {
 namespace {
-
-constexpr std::size_t kMostPieces = 256;  ///< Of one call; systems allow 1,024.
 
 bool is_fatal(int code) { return code == ENOSPC || code == EDQUOT || code == EIO || code == EROFS; }
 
@@ -107,30 +102,6 @@ int write_all(int descriptor, std::string_view bytes) {
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return count < 0 ? errno : ENOSPC;
     bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return 0;
-}
-
-int write_all_at(int descriptor, std::span<const std::string_view> pieces, std::uint64_t offset) {
-  std::array<struct iovec, kMostPieces> some;
-  std::size_t begun = 0;  // bytes of the first piece that are written
-  while (!pieces.empty()) {
-    const std::size_t count = std::min(pieces.size(), some.size());
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::string_view rest = i == 0 ? pieces[0].substr(begun) : pieces[i];
-      some[i] = {const_cast<char*>(rest.data()), rest.size()};
-    }
-    ssize_t written =
-        ::pwritev(descriptor, some.data(), static_cast<int>(count), static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    const bool nothing_left = std::ranges::all_of(pieces.first(count), &std::string_view::empty);
-    if (written < 0 || (written == 0 && !nothing_left)) return written < 0 ? errno : ENOSPC;
-    offset += static_cast<std::uint64_t>(written);
-    begun += static_cast<std::size_t>(written);
-    while (!pieces.empty() && begun >= pieces.front().size()) {
-      begun -= pieces.front().size();
-      pieces = pieces.subspan(1);
-    }
   }
   return 0;
 }

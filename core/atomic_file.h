@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -21,9 +20,6 @@ Error write_error(std::string_view action, const std::filesystem::path& path, in
 /// Writes all of `bytes` to a descriptor, going on after interruptions and short writes. 0 or
 /// errno.
 int write_all(int descriptor, std::string_view bytes);
-
-/// The same for bytes that lie in memory in pieces, to a place in the file.
-int write_all_at(int descriptor, std::span<const std::string_view> pieces, std::uint64_t offset);
 
 /// Makes what was renamed into or made in `folder` last through a power cut.
 std::optional<Error> sync_folder(const std::filesystem::path& folder);

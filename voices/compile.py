@@ -305,7 +305,7 @@ def make(arguments, work):
         except Exception as error:
             raise Refused(f"torch cannot compile it: {type(error).__name__}: {error}") from error
     return put_into_place(arguments.folder, package, {
-        "format": arguments.format, "voice": arguments.voice, "render_hash": arguments.render_hash,
+        "format": arguments.format, "voice": arguments.voice, "voice_hash": arguments.voice_hash,
         "exporter_hash": arguments.exporter_hash, "card": arguments.card,
         "compute_capability": capability, "torch": base_version(torch.__version__),
         "torch_build": torch.__version__, "precision": arguments.precision,
@@ -335,7 +335,7 @@ def parse(words):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--format", type=int, required=True, help="of the cache")
     for name, doc in (
-            ("voice", "the voice's name"), ("render-hash", "what it is known by"),
+            ("voice", "the voice's name"), ("voice-hash", "what it is known by"),
             ("model", "its TorchScript file"), ("render", "the method that is compiled"),
             ("exporter", "the Python file that exports it"), ("exporter-hash", "of that file"),
             ("precision", "float32, float16 or bfloat16"), ("device", "cpu or cuda:N"),

@@ -2,9 +2,8 @@
 """Makes a FlowTTS voice of a VITS or MMS-TTS checkpoint.
 
 CHECKPOINT is a folder as transformers' `save_pretrained` writes it, or a name that `from_pretrained`
-finds. VOICE is the YAML file to write; the model, the tokenizer's table and the exporter that
-`flowtts voice compile` runs go into a folder beside it that has its name. Needs torch and
-transformers.
+finds. VOICE is the YAML file to write; the model and the tokenizer's table go into a folder beside
+it that has its name. Needs torch and transformers.
 """
 
 import argparse
@@ -12,13 +11,12 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import sys
 
 import torch
 from transformers import VitsModel, VitsTokenizer
 
-import vits
+from vits import Voice
 
 
 class Refused(Exception):
@@ -86,7 +84,6 @@ def voice_text(name, model, tokenizer, options, speakers, files):
               f"lower: {str(tokenizer.normalize).lower()}}}",
               f"speakers: [{', '.join(map(quoted, speakers))}]",
               "parts: {plan: plan, render: render}",
-              f"compile: {{exporter: {quoted(files[2])}}}",
               "sha256:"]
     folder = os.path.dirname(os.path.abspath(options.voice))
     lines += [f"  {quoted(file)}: {sha256(os.path.join(folder, file))}" for file in files]
@@ -112,11 +109,10 @@ def export(options):
     folder, file = os.path.split(os.path.abspath(options.voice))
     name = os.path.splitext(file)[0]
     os.makedirs(os.path.join(folder, name), exist_ok=True)
-    files = [f"{name}/voice.pt", f"{name}/vocab.json", f"{name}/render_exporter.py"]
-    torch.jit.script(vits.Voice(model).eval()).save(os.path.join(folder, files[0]))
+    files = [f"{name}/voice.pt", f"{name}/vocab.json"]
+    torch.jit.script(Voice(model).eval()).save(os.path.join(folder, files[0]))
     write_text(os.path.join(folder, files[1]),
                json.dumps(tokenizer.encoder, ensure_ascii=False, indent=0) + "\n")
-    shutil.copyfile(vits.__file__, os.path.join(folder, files[2]))
     write_text(options.voice, voice_text(name, model, tokenizer, options, speakers, files))
     print(f"{options.voice}: {model.config.sampling_rate} Hz, speakers {', '.join(speakers)}")
 

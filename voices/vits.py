@@ -1,11 +1,8 @@
-"""VITS in the two parts that FlowTTS's TorchScript voices have, and its exporter for AOTInductor.
+"""VITS in the two parts that FlowTTS's TorchScript voices have: for torch.jit.script.
 
 The layers are those of a transformers VitsModel, with its weights; what runs them is written for
 batches on any device: everything is masked by each sentence's length, what is random is drawn from
 each sentence's own seed, no shape depends on values, and no device is named.
-
-export_vits.py scripts a `Voice`, and puts this file beside it as the voice's exporter: `export` makes
-of the TorchScript file alone what `flowtts voice compile` compiles. So it imports nothing but torch.
 """
 
 import math
@@ -205,17 +202,17 @@ class SplineFlow(nn.Module):
         super().__init__()
         self.conv_pre, self.conv_proj = source.conv_pre, source.conv_proj
         self.conv_dds = DepthSeparableConv(source.conv_dds)
-        self.split: int = source.half_channels
+        self.half: int = source.half_channels
         self.bins: int = source.num_bins
         self.bound: float = float(source.tail_bound)
         self.scale: float = 1 / math.sqrt(source.filter_channels)
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor) -> Tensor:
         """Backwards through the flow."""
-        first, second = x[:, :self.split], x[:, self.split:]
+        first, second = x[:, :self.half], x[:, self.half:]
         y = self.conv_dds(self.conv_pre(first) + condition, mask)
         y = self.conv_proj(y) * mask
-        y = y.view(y.size(0), self.split, -1, y.size(2)).transpose(2, 3)
+        y = y.view(y.size(0), self.half, -1, y.size(2)).transpose(2, 3)
         widths = y[..., :self.bins] * self.scale
         heights = y[..., self.bins:2 * self.bins] * self.scale
         second = invert_spline(second, widths, heights, y[..., 2 * self.bins:], self.bound)
@@ -296,11 +293,11 @@ class CouplingLayer(nn.Module):
         super().__init__()
         self.conv_pre, self.conv_post = source.conv_pre, source.conv_post
         self.wavenet = WaveNet(source.wavenet)
-        self.split: int = source.half_channels
+        self.half: int = source.half_channels
 
     def forward(self, x: Tensor, mask: Tensor, voice: Optional[Tensor]) -> Tensor:
         """Backwards through the flow."""
-        first, second = x[:, :self.split], x[:, self.split:]
+        first, second = x[:, :self.half], x[:, self.half:]
         y = self.wavenet(self.conv_pre(first) * mask, mask, voice)
         second = (second - self.conv_post(y) * mask) * mask
         return torch.cat([first, second], 1)
@@ -353,57 +350,18 @@ class Vocoder(nn.Module):
             for i, upsampler in enumerate(source.upsampler)])
 
     def forward(self, x: Tensor, lengths: Tensor, voice: Optional[Tensor]) -> Tensor:
-        mask = length_mask(lengths, x.size(2)).to(x.dtype)
+        mask = length_mask(lengths, x.size(2))
         x = self.conv_pre(x * mask)
         if self.cond is not None and voice is not None:
             x = x + self.cond(voice)
         for step in self.steps:
             rate: int = step.upsampler.stride[0]
             lengths = lengths * rate
-            after = length_mask(lengths, mask.size(2) * rate).to(x.dtype)
+            after = length_mask(lengths, mask.size(2) * rate)
             x = step(x, mask, after)
             mask = after
         x = self.conv_post(F.leaky_relu(x) * mask)
         return (torch.tanh(x) * mask).squeeze(1)
-
-
-class Render(nn.Module):
-    """From a plan to audio, float32 [B, N].
-
-    Flow and vocoder compute in the precision of their weights; prior, noise and lengths are exact in
-    any, since they are float32 and int64 always.
-    """
-
-    def __init__(self, model):
-        super().__init__()
-        config = model.config
-        self.flow = nn.ModuleList([CouplingLayer(layer) for layer in reversed(model.flow.flows)])
-        self.vocoder = Vocoder(model.decoder, config)
-        self.embed_speaker = model.embed_speaker if config.num_speakers > 1 else None
-        self.size: int = config.flow_size
-        self.noise_scale: float = float(model.noise_scale)
-
-    def forward(self, h: Tensor, durations: Tensor, token_lengths: Tensor, speaker: Tensor,
-                frame_lengths: Tensor, frames: Tensor) -> Tensor:
-        count = frames.size(0)
-        mask = length_mask(frame_lengths, count)
-        places = torch.arange(count, device=h.device, dtype=durations.dtype)
-        ends = torch.cumsum(durations, 1)
-        token = torch.searchsorted(ends, places.expand(h.size(0), -1).contiguous(), right=True)
-        token = token.clamp_max(h.size(2) - 1).unsqueeze(1)
-        prior = h[:, :2 * self.size]
-        prior = prior.gather(2, token.expand(-1, prior.size(1), -1)) * mask
-        noise = draw_normal(seed_of_channels(h[:, 2 * self.size:]), 2, self.size, count)
-        deviation = torch.exp(prior[:, self.size:]) * self.noise_scale
-        x = (prior[:, :self.size] + noise * deviation) * mask
-        x = x.to(self.vocoder.conv_pre.weight.dtype)
-        mask = mask.to(x.dtype)
-        voice: Optional[Tensor] = None
-        if self.embed_speaker is not None:
-            voice = self.embed_speaker(speaker).unsqueeze(2)
-        for layer in self.flow:
-            x = layer(x.flip([1]), mask, voice)
-        return self.vocoder(x * mask, frame_lengths, voice).float()
 
 
 class Voice(nn.Module):
@@ -418,8 +376,11 @@ class Voice(nn.Module):
                                                  float(model.noise_scale_duration))
         else:
             self.durations = Durations(model.duration_predictor)
+        self.flow = nn.ModuleList([CouplingLayer(layer) for layer in reversed(model.flow.flows)])
+        self.vocoder = Vocoder(model.decoder, config)
         self.embed_speaker = model.embed_speaker if config.num_speakers > 1 else None
-        self.renderer = Render(model)
+        self.size: int = config.flow_size
+        self.noise_scale: float = float(model.noise_scale)
         self.pace: float = float(model.speaking_rate)
 
     def voice(self, speaker: Tensor) -> Optional[Tensor]:
@@ -442,78 +403,18 @@ class Voice(nn.Module):
     @torch.jit.export
     def render(self, h: Tensor, durations: Tensor, token_lengths: Tensor, speaker: Tensor,
                frame_lengths: Tensor, frames: Tensor) -> Tensor:
-        return self.renderer(h, durations, token_lengths, speaker, frame_lengths, frames)
-
-
-PARTS = {kind.__name__: kind for kind in
-         (Render, CouplingLayer, WaveNet, Vocoder, UpsampleBlock, ResidualBlock)}
-
-
-def eager(script):
-    """A part of a loaded TorchScript `Render` as a module of Python's again, on the same weights."""
-    children = {name: eager(child) for name, child in script.named_children()}
-    # A weight that had a norm is a buffer since that was folded in.
-    weights = {**dict(script.named_parameters(recurse=False)),
-               **dict(script.named_buffers(recurse=False))}
-    kind = script.original_name
-    if kind == "ModuleList":
-        return nn.ModuleList(children.values())
-    if kind == "Embedding":
-        return nn.Embedding.from_pretrained(weights["weight"].detach())
-    if kind in ("Conv1d", "ConvTranspose1d"):
-        made = getattr(nn, kind)(
-            script.in_channels, script.out_channels, script.kernel_size, script.stride,
-            padding=script.padding, dilation=script.dilation, groups=script.groups,
-            bias="bias" in weights, device="meta")
-        for name, weight in weights.items():
-            setattr(made, name, nn.Parameter(weight.detach(), requires_grad=False))
-        return made
-    made = PARTS[kind].__new__(PARTS[kind])
-    nn.Module.__init__(made)
-    for name in ("size", "split", "slope", "noise_scale"):
-        if hasattr(script, name):
-            setattr(made, name, getattr(script, name))
-    for name in ("embed_speaker", "cond", "cond_layer"):  # which a model need not have
-        setattr(made, name, None)
-    for name, child in children.items():
-        setattr(made, name, child)
-    return made
-
-
-def example(voice, device):
-    """A batch of made-up sentences: the inputs of `render`. As large as batches are in a run, since
-    the compiler chooses among its kernels by what is fast for this one."""
-    rows, longest = (64, 56) if device.startswith("cuda") else (3, 12)
-    weights = voice.state_dict()
-    vocabulary = weights["encoder.embed_tokens.weight"].shape[0]
-    voices = weights["embed_speaker.weight"].shape[0] if "embed_speaker.weight" in weights else 1
-    places = torch.arange(rows * longest, device=device)
-    tokens = (places * 7 % vocabulary).view(rows, longest)
-    token_lengths = longest - torch.arange(rows, device=device) * 7 % (longest - 8)
-    speaker = torch.arange(rows, device=device) % voices
-    h, durations, _ = voice.plan(tokens, token_lengths, speaker,
-                                 torch.ones(rows, device=device), torch.arange(rows, device=device))
-    # Not as planned: weights of whatever model are not to decide how large the example is.
-    durations = 4.0 * length_mask(token_lengths, longest).squeeze(1)
-    frames = torch.zeros(4 * longest, device=device)
-    return h, durations, token_lengths, speaker, 4 * token_lengths, frames
-
-
-def export(model_path, precision, device):
-    """What `flowtts voice compile` asks of an exporter.
-
-    model_path: the voice's TorchScript file. precision: "float32", "float16" or "bfloat16".
-    device: "cuda:0" or "cpu", where the module and the inputs are to lie.
-
-    Returns the module to compile, example inputs for it (those of the voice's `render`), and
-    torch.export's `dynamic_shapes` for them: the batch, the tokens and the frames.
-    """
-    voice = torch.jit.load(model_path, map_location=device).float().eval()
-    render = eager(voice.renderer).to(getattr(torch, precision)).eval()
-    batch = torch.export.Dim("batch", min=1, max=1024)
-    tokens = torch.export.Dim("tokens", min=1, max=2048)
-    frames = torch.export.Dim("frames", min=1, max=6000)
-    shapes = ({0: batch, 2: tokens}, {0: batch, 1: tokens}, {0: batch}, {0: batch}, {0: batch},
-              {0: frames})
-    with torch.no_grad():
-        return render, example(voice, device), shapes
+        count = frames.size(0)
+        mask = length_mask(frame_lengths, count)
+        places = torch.arange(count, device=h.device, dtype=durations.dtype)
+        ends = torch.cumsum(durations, 1)
+        token = torch.searchsorted(ends, places.expand(h.size(0), -1).contiguous(), right=True)
+        token = token.clamp_max(h.size(2) - 1).unsqueeze(1)
+        prior = h[:, :2 * self.size]
+        prior = prior.gather(2, token.expand(-1, prior.size(1), -1)) * mask
+        noise = draw_normal(seed_of_channels(h[:, 2 * self.size:]), 2, self.size, count)
+        deviation = torch.exp(prior[:, self.size:]) * self.noise_scale
+        x = (prior[:, :self.size] + noise * deviation) * mask
+        voice = self.voice(speaker)
+        for layer in self.flow:
+            x = layer(x.flip([1]), mask, voice)
+        return self.vocoder(x * mask, frame_lengths, voice)

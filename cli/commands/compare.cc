@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -10,7 +11,6 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
-#include "cli/compare_child.h"
 #include "cli/compare_page.h"
 #include "cli/compare_run.h"
 #include "cli/format.h"
@@ -170,6 +170,7 @@ int compare(const Arguments& arguments) {
 
   const SignalGuard signals([](int) { complain("signal received; a second one ends at once"); });
   std::vector<ComparedVoice> voices = read_voices(files, plan);
+  bool exits_hard = false;
   for (ComparedVoice& voice : voices) {
     if (!voice.config) continue;
     if (signals.first() != 0) {
@@ -177,7 +178,7 @@ int compare(const Arguments& arguments) {
       continue;
     }
     fmt::print(stderr, "{}:\n", voice.name);
-    speak_in_child(plan, voice, signals.token());
+    exits_hard = speak_compared(plan, voice, signals.token()) || exits_hard;
     if (!voice.problem.empty()) complain(fmt::format("{}: {}", voice.name, voice.problem));
   }
   const int status = status_of(voices, signals.first());
@@ -188,6 +189,11 @@ int compare(const Arguments& arguments) {
       return kEnvironmentError;
     }
     print_summary(voices, page);
+  }
+  if (exits_hard) {
+    // What libraries do at exit could wait for threads that do not come back.
+    std::fflush(nullptr);
+    std::_Exit(status);
   }
   return status;
 }
@@ -220,8 +226,7 @@ from the network; the folder can be moved or put on a server as it is.
 The same command goes on where it was interrupted, and makes nothing twice. With other sentences or
 a changed voice it needs another --output.
 
-Each voice is spoken by a process of its own. One that cannot be loaded, or whose process dies, has
-that in its column and does not keep the others from being spoken.
+A voice that cannot be loaded does not keep the others from being spoken.
 
 Exit status: 0 all voices spoke; 1 some did, or did not finish; 2 every voice's file or folder was
 refused, or the command line was; 3 no voice could be loaded, or the page cannot be written.

@@ -78,7 +78,7 @@ std::vector<std::string> command_line(const Job& job, const std::string& script)
   return {python(),          script,
           "--format",        std::to_string(kVoiceCacheFormat),
           "--voice",         job.voice.name,
-          "--render-hash",   job.key.render_hash,
+          "--voice-hash",    job.voice.hash,
           "--model",         job.voice.model.string(),
           "--render",        job.voice.render_method,
           "--exporter",      job.voice.exporter.string(),
@@ -91,8 +91,8 @@ std::vector<std::string> command_line(const Job& job, const std::string& script)
           "--folder",        std::filesystem::absolute(cache_folder(job.key)).string()};
 }
 
-void report(const std::string& voice, const CompiledVoice& made, bool was_there) {
-  fmt::print("{} in {} for {}: {}\n", voice, made.key.precision, made.key.card,
+void report(const CompiledVoice& made, bool was_there) {
+  fmt::print("{} in {} for {}: {}\n", made.voice, made.key.precision, made.key.card,
              made.package.string());
   fmt::print("{}, {} in {}; torch {}; at most {:.1e} from the voice itself in a sample\n",
              byte_size_text(made.bytes), was_there ? "was compiled" : "compiled",
@@ -106,7 +106,7 @@ std::optional<CompiledVoice> find(const Job& job) {
 
 int compile(const Job& job, bool force) {
   if (const auto there = force ? std::nullopt : find(job)) {
-    report(job.voice.name, *there, /*was_there=*/true);
+    report(*there, /*was_there=*/true);
     fmt::print("Nothing is to be done; --force compiles it again.\n");
     return 0;
   }
@@ -126,7 +126,7 @@ int compile(const Job& job, bool force) {
                                              "package in {}",
                                              python(), cache_folder(job.key).string())});
   }
-  report(job.voice.name, *made, /*was_there=*/false);
+  report(*made, /*was_there=*/false);
   return 0;
 }
 
@@ -166,7 +166,7 @@ int compile(const Arguments& arguments) {
   if (cache_root().empty()) {
     return fail({"no_cache", "there is no folder for the package: set FLOWTTS_CACHE_DIR"});
   }
-  const VoiceKey key{render_hash(*voice), *card, (*torch)->torch_version, precision};
+  const VoiceKey key{voice->hash, *card, (*torch)->torch_version, precision};
   return compile({*voice, key, *device, (*torch)->torch_folder}, arguments.force);
 }
 
@@ -228,9 +228,9 @@ line was refused; 3 a device or a library is not there.
 
 flowtts voice compile VOICE
 Makes machine code of the voice's render part with AOTInductor, which takes one to five minutes,
-and keeps it in $FLOWTTS_CACHE_DIR, $XDG_CACHE_HOME/flowtts or ~/.cache/flowtts, by the content of
-the model file and of the exporter, the card's model, the version of torch, and the precision. A
-voice is compiled once for all cards of one model, and stays so when the rest of its file changes.
+and keeps it in $FLOWTTS_CACHE_DIR, $XDG_CACHE_HOME/flowtts or ~/.cache/flowtts, by the voice's
+content, the card's model, the version of torch, and the precision. A voice is compiled once for
+all cards of one model.
 
 The voice's file names a Python file that exports it (compile: {exporter: FILE.py}). That file is
 run, with all that a program may do: compile only voices that you trust.

@@ -11,7 +11,6 @@
 
 #include "core/device/affinity.h"
 #include "core/device/memory_recovery.h"
-#include "core/device/rehearsal.h"
 #include "core/exceptions.h"
 #include "core/keep_for_ever.h"
 
@@ -224,7 +223,7 @@ std::optional<Error> DeviceLanes::prepare(Lane& lane, Binding& binding) {
       auto loaded = start_and_load(lane, binding);
       if (loaded.ok()) copy = *std::move(loaded);
       if (!loaded.ok()) failure = loaded.error();
-    } else if ((copy = wait_for_copy())) {
+    } else if (wait_for_copy()) {
       begin(lane, Activity::kLoads);
       binding = device_.runtime().runtime->bind(device_.id());
     }
@@ -232,10 +231,8 @@ std::optional<Error> DeviceLanes::prepare(Lane& lane, Binding& binding) {
     failure = error_from_exception();
   }
   lane.context.set_binding(binding.get());
-  if (!begin(lane, Activity::kLoads)) return std::nullopt;
-  if (loads) publish(copy);  // so that the lanes rehearse at the same time
-  if (copy && !failure) rehearse(copy->loaded, port_, lane.context, cancelled_);
   if (!end(lane)) return std::nullopt;
+  if (loads) publish(std::move(copy));
   if (failure) return located(*std::move(failure));
   return std::nullopt;
 }
@@ -666,7 +663,6 @@ void DeviceLanes::recycle(Lane& lane) {
   Result<std::shared_ptr<const Copy>> newer = cancelled_error();
   try {
     newer = load_copy(lane, false);
-    if (newer.ok()) rehearse((*newer)->loaded, port_, lane.context, cancelled_);
   } catch (...) {
     newer = error_from_exception();
   }

@@ -24,8 +24,8 @@ namespace flowtts {
 
 /// One device stage on one device: its loaded copy, and the lanes that run it.
 ///
-/// Lane 0's thread starts the device, binds and loads; the other lanes bind once it has loaded. Each
-/// works through the stage's rehearsal before it arrives at the gate. A lane holds the copy while it runs a batch, and the last lane to end lets go of it, so that it is
+/// Lane 0's thread starts the device, binds and loads; the other lanes bind once it has loaded. A
+/// lane holds the copy while it runs a batch, and the last lane to end lets go of it, so that it is
 /// always destroyed on a thread where the device is bound.
 ///
 /// A lane that hangs is abandoned: its thread is detached, holds what it refers to (the executor's

@@ -80,7 +80,6 @@ std::vector<Result<AnyPrepared>> AnyStage::prepare_batch(std::span<const AnyBatc
 std::size_t AnyStage::prepared_length(const AnyPrepared&) const {
   not_this_kind("prepared_length");
 }
-std::vector<AnyPayload> AnyStage::rehearsal() const { return {}; }
 std::size_t AnyStage::look_ahead() const { return 0; }
 BatchShapes AnyStage::prepared_shapes() const { return {}; }
 std::vector<Result<AnyPayload>> AnyStage::finish_batch(std::span<const AnyPreparedItem>,

@@ -25,14 +25,12 @@ void ContentHash::add_bytes(std::string_view bytes) {
   XXH3_128bits_update(&state_->hash, bytes.data(), bytes.size());
 }
 
-std::optional<Error> ContentHash::add_file(const std::filesystem::path& file, ContentHash* also) {
+std::optional<Error> ContentHash::add_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   std::vector<char> block(std::size_t{1} << 20U);
   while (stream) {
     stream.read(block.data(), static_cast<std::streamsize>(block.size()));
-    const std::string_view bytes(block.data(), static_cast<std::size_t>(stream.gcount()));
-    add_bytes(bytes);
-    if (also) also->add_bytes(bytes);
+    add_bytes(std::string_view(block.data(), static_cast<std::size_t>(stream.gcount())));
   }
   if (stream.eof()) return std::nullopt;
   return Error{

@@ -21,8 +21,7 @@ class ContentHash {
 
   void add_bytes(std::string_view bytes);
   /// Error "unreadable_file", which is fatal.
-  /// \param also  another hash that gets the file's bytes too, so that it is read once.
-  std::optional<Error> add_file(const std::filesystem::path& file, ContentHash* also = nullptr);
+  std::optional<Error> add_file(const std::filesystem::path& file);
 
   std::string hex() const;  ///< 32 digits.
 

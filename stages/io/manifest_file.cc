@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <ranges>
 #include <set>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,13 +17,11 @@
 #include "core/atomic_file.h"
 #include "core/line_file.h"
 #include "core/sealed_line.h"
-#include "stages/io/background_writes.h"
 
 namespace flowtts {
 namespace {
 
 constexpr std::size_t kBlock = 1024 * 1024;
-constexpr std::size_t kThreads = 4;  ///< That copy a manifest into its order.
 constexpr std::string_view kLineStart = "{\"index\":";
 
 struct Line {
@@ -87,41 +83,31 @@ class LineTable {
   std::uint64_t length_ = 0;
 };
 
-/// Copies lines of one file one after the other to a place in another.
-std::optional<Error> copy_lines(int from, std::span<const Line> lines, std::uint64_t bytes, int to,
-                                std::uint64_t at, const std::filesystem::path& path) {
-  std::string copied(bytes, '\0');
-  std::size_t done = 0;
-  for (const Line& line : lines) {
-    const ssize_t count = read_at(from, copied.data() + done, line.length, line.offset);
-    if (count != static_cast<ssize_t>(line.length)) {
-      return write_error("read", path, count < 0 ? errno : EIO);
-    }
-    done += line.length;
-  }
-  const std::string_view piece = copied;
-  if (const int failed = write_all_at(to, std::span(&piece, 1), at)) {
-    return write_error("write the sorted form of", path, failed);
-  }
-  return std::nullopt;
-}
+/// Copies lines of one file to the end of another, in large pieces.
+class LineCopier {
+ public:
+  LineCopier(int from, int to) : from_(from), to_(to) {}
 
-/// The same for all lines of a file, in pieces, several at a time.
-std::optional<Error> copy_all_lines(int from, std::span<const Line> lines, int to,
-                                    const std::filesystem::path& path) {
-  BackgroundWrites writes(kThreads, 2 * kThreads * kBlock);
-  std::uint64_t at = 0;
-  for (std::size_t begin = 0, end = 0; begin < lines.size(); begin = end) {
-    std::uint64_t bytes = 0;
-    while (end < lines.size() && (end == begin || bytes < kBlock)) bytes += lines[end++].length;
-    const auto piece = lines.subspan(begin, end - begin);
-    auto failed =
-        writes.add(bytes, [=, &path] { return copy_lines(from, piece, bytes, to, at, path); });
-    if (failed) return failed;
-    at += bytes;
+  // 0, or errno.
+  int copy(const Line& line) {
+    const std::size_t before = buffer_.size();
+    buffer_.resize(before + line.length);
+    const ssize_t count = read_at(from_, buffer_.data() + before, line.length, line.offset);
+    if (count < 0) return errno;
+    if (count != static_cast<ssize_t>(line.length)) return EIO;
+    return buffer_.size() < kBlock ? 0 : flush();
   }
-  return writes.wait();
-}
+  int flush() {
+    const int failed = write_all(to_, buffer_);
+    buffer_.clear();
+    return failed;
+  }
+
+ private:
+  int from_;
+  int to_;
+  std::string buffer_;
+};
 
 /// A new file that is removed unless it took another's place.
 class NewFile {
@@ -243,15 +229,18 @@ std::optional<Error> ManifestFile::sort() {
     return sync_folder(path_.parent_path());
   }
   std::ranges::stable_sort(table.lines(), by_index);
-  // Of several lines of one record the last one counts.
-  const auto [kept, others] = std::ranges::unique(table.lines() | std::views::reverse, repeats);
-  table.lines().erase(table.lines().begin(), kept.base());
 
   NewFile sorted(path_.parent_path() / ("." + path_.filename().string() + ".sorted"));
   if (sorted.descriptor() < 0) return write_error("create the sorted form of", path_, errno);
-  if (auto failed = copy_all_lines(descriptor_, table.lines(), sorted.descriptor(), path_)) {
-    return failed;
+  LineCopier copier(descriptor_, sorted.descriptor());
+  int failed = 0;
+  for (std::size_t i = 0; i < table.lines().size() && failed == 0; ++i) {
+    const bool last =
+        i + 1 == table.lines().size() || !repeats(table.lines()[i], table.lines()[i + 1]);
+    if (last) failed = copier.copy(table.lines()[i]);
   }
+  if (failed == 0) failed = copier.flush();
+  if (failed != 0) return write_error("write the sorted form of", path_, failed);
   if (::fsync(sorted.descriptor()) != 0 || !sorted.replace(path_)) {
     return write_error("write the sorted form of", path_, errno);
   }

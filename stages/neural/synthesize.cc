@@ -150,14 +150,6 @@ struct Synthesize final : DeviceStage<Phonemes, Audio> {
     return format ? format->runtime : "torch";
   }
 
-  std::vector<Phonemes> rehearsal() const {
-    std::vector<Phonemes> sentences;
-    for (const std::size_t tokens : engine_->rehearsal()) {
-      sentences.emplace_back().tokens.assign(tokens, 1);
-    }
-    return sentences;
-  }
-
   std::size_t length(const Phonemes& phonemes) const { return phonemes.tokens.size(); }
 
   std::size_t max_batch(DeviceId device) const {

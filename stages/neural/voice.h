@@ -49,16 +49,13 @@ struct VoiceConfig {
   /// XXH3-128 over the voice file, any model file, its front end's table and the files that its
   /// command names, 32 hex digits. What is in a model's folder is covered where `sha256` pins it.
   std::string hash;
-  /// XXH3-128 of the model file alone, read with `hash`; empty where the model is no file.
-  std::string model_hash;
 
   /// "default@3f2a90c1": the name and the hash's first 8 digits; the name where there is no hash.
   std::string label() const;
 };
 
 /// Reads a voice file. Errors name the file, line and column, what was found and what is allowed.
-/// \param hash whether to read the model file for the hashes; without, only its existence is
-/// checked.
+/// \param hash whether to read the model file for `hash`; without, only its existence is checked.
 Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash);
 
 /// One sentence for a voice's model.
@@ -124,10 +121,6 @@ class VoiceEngine {
   virtual BatchShapes render_shapes() const { return {}; }  ///< By frames.
   /// How many plans may wait where the device's memory bounds it; 0: as many as are wanted.
   virtual std::size_t look_ahead() const { return 0; }
-
-  /// Lengths, in tokens, of made-up sentences that each lane is to speak before the run begins, so
-  /// that what libraries make at first use is there; empty where nothing is gained.
-  virtual std::vector<std::size_t> rehearsal() const { return {}; }
 
   /// What decides the samples beside voice and input: "torchscript float32".
   virtual std::string numerics() const = 0;

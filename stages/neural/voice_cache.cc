@@ -48,11 +48,6 @@ fs::path voices_folder() {
   return root.empty() ? root : root / fmt::format("voices-{}", kVoiceCacheFormat);
 }
 
-std::string hash_of(std::string_view text) {
-  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
-}
-
 std::optional<std::string> read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return std::nullopt;
@@ -82,7 +77,7 @@ yaml::NodePtr read_description(const fs::path& folder) {
 
 std::optional<CompiledVoice> describe(const yaml::Node& node, const fs::path& folder) {
   CompiledVoice made;
-  made.key = {text_of(node, "render_hash"), text_of(node, "card"), text_of(node, "torch"),
+  made.key = {text_of(node, "voice_hash"), text_of(node, "card"), text_of(node, "torch"),
               text_of(node, "precision")};
   made.voice = text_of(node, "voice");
   const fs::path package = text_of(node, "package");
@@ -99,7 +94,7 @@ std::optional<CompiledVoice> describe(const yaml::Node& node, const fs::path& fo
 }
 
 bool operator==(const VoiceKey& a, const VoiceKey& b) {
-  return a.render_hash == b.render_hash && a.card == b.card && a.torch_version == b.torch_version &&
+  return a.voice_hash == b.voice_hash && a.card == b.card && a.torch_version == b.torch_version &&
          a.precision == b.precision;
 }
 
@@ -109,12 +104,6 @@ Error no_root() {
 }
 
 }  // namespace
-
-std::string render_hash(const VoiceConfig& voice) {
-  if (voice.model_hash.empty()) return "";
-  return hash_of(fmt::format("{}\n{}\n{}\n{}\n{}", voice.format, voice.model_hash,
-                             voice.plan_method, voice.render_method, voice.hop));
-}
 
 fs::path cache_root() {
   if (const std::string own = environment("FLOWTTS_CACHE_DIR"); !own.empty()) return own;
@@ -127,7 +116,7 @@ fs::path cache_root() {
 fs::path cache_folder(const VoiceKey& key) {
   const fs::path voices = voices_folder();
   if (voices.empty()) return voices;
-  return voices / as_file_name(key.render_hash) /
+  return voices / as_file_name(key.voice_hash) /
          fmt::format("{}-torch-{}-{}", as_file_name(key.card), as_file_name(key.torch_version),
                      as_file_name(key.precision));
 }
@@ -135,9 +124,9 @@ fs::path cache_folder(const VoiceKey& key) {
 std::optional<CompiledVoice> find_compiled(const VoiceConfig& voice, const std::string& card,
                                            const std::string& torch_version,
                                            const std::string& precision) {
-  const VoiceKey key{render_hash(voice), card, torch_version, precision};
+  const VoiceKey key{voice.hash, card, torch_version, precision};
   const fs::path folder = cache_folder(key);
-  if (key.render_hash.empty() || voice.exporter.empty() || folder.empty()) return std::nullopt;
+  if (voice.hash.empty() || voice.exporter.empty() || folder.empty()) return std::nullopt;
   const yaml::NodePtr node = read_description(folder);
   if (!node || text_of(*node, "exporter_hash") != exporter_hash(voice)) return std::nullopt;
   std::optional<CompiledVoice> made = describe(*node, folder);
@@ -172,7 +161,8 @@ std::string exporter_hash(const VoiceConfig& voice) {
   if (voice.exporter.empty()) return "";
   const auto text = read_file(voice.exporter);
   if (!text) return "";
-  return hash_of(*text);
+  const XXH128_hash_t hash = XXH3_128bits(text->data(), text->size());
+  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
 std::optional<std::string> read_note(const VoiceKey& key, const std::string& name) {

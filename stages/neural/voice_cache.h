@@ -12,9 +12,9 @@
 #include "stages/neural/voice.h"
 
 /// What is kept between runs of voices: compiled packages, and small notes of what was measured.
-/// Each lies in a folder of its own for every model, card, version of torch and precision:
+/// Each lies in a folder of its own for every voice, card, version of torch and precision:
 ///
-///     ROOT/voices-2/HASH/NVIDIA-H200-torch-2.11.0-float16/
+///     ROOT/voices-1/HASH/NVIDIA-H200-torch-2.11.0-float16/
 ///       compiled.json          names the package and tells of it; replaced last
 ///       render-1f2e3d4c.pt2    the package
 ///       lock, work-PID/        of a compile at work (voices/compile.py)
@@ -25,10 +25,10 @@
 /// process.
 namespace flowtts {
 
-inline constexpr int kVoiceCacheFormat = 2;
+inline constexpr int kVoiceCacheFormat = 1;
 
 struct VoiceKey {
-  std::string render_hash;    ///< As `render_hash` says it.
+  std::string voice_hash;
   std::string card;           ///< As `card_name` says it.
   std::string torch_version;  ///< "2.11.0".
   std::string precision;      ///< "float32", "float16", "bfloat16".
@@ -37,7 +37,7 @@ struct VoiceKey {
 /// A compiled render part.
 struct CompiledVoice {
   VoiceKey key;
-  std::string voice;              ///< The name of the voice that it was compiled for.
+  std::string voice;              ///< The voice's name.
   std::filesystem::path package;  ///< For AotiRenderer.
   std::uint64_t bytes = 0;
   double compile_seconds = 0;
@@ -47,12 +47,6 @@ struct CompiledVoice {
   double spectral_error = 0;
 };
 
-/// XXH3-128, 32 hex digits, of what decides how a voice renders and what that takes: format, model
-/// file, names of its methods, hop. Whatever else its file says (name, speakers, gate, limits,
-/// comments) may change, and what was compiled and measured stays good. Empty where the model is no
-/// file, or the voice was read without hash.
-std::string render_hash(const VoiceConfig& voice);
-
 /// Where everything is kept; empty where no variable says it and there is no home.
 std::filesystem::path cache_root();
 
@@ -60,8 +54,7 @@ std::filesystem::path cache_root();
 std::filesystem::path cache_folder(const VoiceKey& key);
 
 /// The package of this voice for this card, where it is there whole and was made by the voice's
-/// present exporter, whichever voice file that was for. The voice must have been read with its
-/// hash.
+/// present exporter. The voice must have been read with its hash.
 std::optional<CompiledVoice> find_compiled(const VoiceConfig& voice, const std::string& card,
                                            const std::string& torch_version,
                                            const std::string& precision);

@@ -376,16 +376,9 @@ Result<VoiceConfig> read_voice(const std::filesystem::path& file, bool hash) {
   if (diagnostics.has_errors()) return Error{"bad_voice", join_lines(diagnostics), false, true};
   if (!hash) return config;
   ContentHash content;
-  if (std::optional<Error> error = content.add_file(file)) return *std::move(error);
+  std::vector<std::filesystem::path> parts{file};
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(config.model, ignored)) {
-    ContentHash model;
-    if (std::optional<Error> error = content.add_file(config.model, &model)) {
-      return *std::move(error);
-    }
-    config.model_hash = model.hex();
-  }
-  std::vector<std::filesystem::path> parts;
+  if (std::filesystem::is_regular_file(config.model, ignored)) parts.push_back(config.model);
   if (!config.front_end_options.table.empty()) parts.push_back(config.front_end_options.table);
   parts.insert(parts.end(), config.worker.files.begin(), config.worker.files.end());
   for (const std::filesystem::path& part : parts) {

@@ -43,7 +43,7 @@ void note_voice_on_card(const VoiceConfig& voice, const std::string& precision,
                     "as fast there",
                     *card, voice.file.string()));
   }
-  const VoiceKey key{render_hash(voice), *card, FLOWTTS_TORCH_VERSION,
+  const VoiceKey key{voice.hash, *card, FLOWTTS_TORCH_VERSION,
                      package ? package->key.precision : "torchscript"};
   if (const auto bytes = known_render_bytes(key)) {
     const double most = static_cast<double>(bytes->of(1, kMostCells));

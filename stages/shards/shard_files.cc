@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <span>
 #include <system_error>
 #include <utility>
 
@@ -54,33 +53,12 @@ std::string shard_index_json(const ShardLayout& layout) {
   return std::string(json.text()) + '\n';
 }
 
-class ShardFiles::Open {
- public:
-  Open(std::filesystem::path path, int descriptor)
-      : path_(std::move(path)), descriptor_(descriptor) {}
-  ~Open() { ::close(descriptor_); }
-  Open(const Open&) = delete;
-  Open& operator=(const Open&) = delete;
+ShardFiles::~ShardFiles() { close(); }
 
-  std::optional<Error> write(std::uint64_t offset, std::span<const std::string_view> pieces) const {
-    const int failed = write_all_at(descriptor_, pieces, offset);
-    return failed == 0 ? std::nullopt : std::optional(write_error("write", path_, failed));
-  }
-  std::optional<Error> write(std::uint64_t offset, std::string_view bytes) const {
-    return write(offset, std::span(&bytes, 1));
-  }
-
-  /// Puts the end behind so many bytes, in place of what an earlier session may have left there.
-  std::optional<Error> end(std::uint64_t bytes) const {
-    if (auto error = write(bytes, std::string(kTarEnd, '\0'))) return error;
-    if (::ftruncate(descriptor_, static_cast<off_t>(bytes + kTarEnd)) == 0) return std::nullopt;
-    return write_error("end", path_, errno);
-  }
-
- private:
-  const std::filesystem::path path_;
-  const int descriptor_;
-};
+void ShardFiles::close() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+}
 
 std::string ShardFiles::path_of(std::uint32_t shard) const {
   return folder_ + "/" + shard_name(shard);
@@ -111,44 +89,52 @@ std::optional<Error> ShardFiles::cut(const ShardLayout& layout) {
   return sync_folder(root_ / folder_);
 }
 
-Result<std::shared_ptr<const ShardFiles::Open>> ShardFiles::open(std::uint32_t shard) {
+std::optional<Error> ShardFiles::open(std::uint32_t shard) {
+  if (descriptor_ >= 0 && opened_ == shard) return std::nullopt;
+  close();
   const std::filesystem::path path = root_ / path_of(shard);
-  if (!open_ || opened_ != shard) {
-    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor < 0) return write_error("open", path, errno);
-    open_ = std::make_shared<const Open>(path, descriptor);
-    opened_ = shard;
-  }
-  const std::lock_guard lock(mutex_);
-  unsynced_.insert(path);
-  return open_;
+  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) return write_error("open", path, errno);
+  opened_ = shard;
+  return std::nullopt;
 }
 
-std::optional<Error> ShardFiles::write_now(std::uint32_t shard, std::uint64_t offset,
-                                           std::string_view bytes) {
-  const auto file = open(shard);
-  return file.ok() ? (*file)->write(offset, bytes) : std::optional(file.error());
+std::optional<Error> ShardFiles::write_at(std::uint32_t shard, std::uint64_t offset,
+                                          std::string_view bytes) {
+  if (auto error = open(shard)) return error;
+  const std::filesystem::path path = root_ / path_of(shard);
+  {
+    const std::lock_guard lock(mutex_);
+    unsynced_.insert(path);
+  }
+  while (!bytes.empty()) {
+    const ssize_t count =
+        ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return write_error("write", path, count < 0 ? errno : ENOSPC);
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return std::nullopt;
 }
 
 std::optional<Error> ShardFiles::end_shard(std::uint32_t shard, std::uint64_t bytes) {
-  const auto file = open(shard);
-  return file.ok() ? (*file)->end(bytes) : std::optional(file.error());
+  if (auto error = write_at(shard, bytes, std::string(kTarEnd, '\0'))) return error;
+  // What an earlier session may have left behind it.
+  if (::ftruncate(descriptor_, static_cast<off_t>(bytes + kTarEnd)) != 0) {
+    return write_error("end", root_ / path_of(shard), errno);
+  }
+  return std::nullopt;
 }
 
-std::optional<Error> ShardFiles::write(const ShardSpan& span,
-                                       std::shared_ptr<const ShardRecord> record) {
+std::optional<Error> ShardFiles::write(const ShardSpan& span, std::string_view bytes) {
   if (span.shard > last_) {
     if (auto error = end_shard(last_, last_bytes_)) return error;
     last_ = span.shard;
     last_bytes_ = 0;
   }
   if (span.shard == last_) last_bytes_ = std::max(last_bytes_, span.end);
-  const auto file = open(span.shard);
-  if (!file.ok()) return file.error();
-  const std::uint64_t bytes = record->size();
-  return writes_.add(bytes, [file = *file, begin = span.begin, record = std::move(record)] {
-    return file->write(begin, record->pieces());
-  });
+  return write_at(span.shard, span.begin, bytes);
 }
 
 std::optional<Error> ShardFiles::sync() {
@@ -157,7 +143,6 @@ std::optional<Error> ShardFiles::sync() {
     const std::lock_guard lock(mutex_);
     files = std::exchange(unsynced_, {});
   }
-  if (auto error = writes_.wait()) return error;
   for (const std::filesystem::path& file : files) {
     if (auto error = sync_file(file)) return error;
   }
@@ -165,16 +150,15 @@ std::optional<Error> ShardFiles::sync() {
 }
 
 std::optional<Error> ShardFiles::finish(const ShardLayout& layout) {
-  if (auto error = writes_.wait()) return error;
   for (const ShardLayout::Gap& gap : layout.gaps()) {
     const std::string filler = tar_filler_header(gap.end - gap.begin);
-    if (auto error = write_now(gap.shard, gap.begin, filler)) return error;
+    if (auto error = write_at(gap.shard, gap.begin, filler)) return error;
   }
   for (std::size_t i = 0; i < layout.shards().size(); ++i) {
     const auto number = static_cast<std::uint32_t>(i);
     if (auto error = end_shard(number, layout.shards()[i].bytes)) return error;
   }
-  open_.reset();
+  close();
   if (auto error = sync()) return error;
   return write_file(root_ / folder_ / kIndex, shard_index_json(layout), WriteMode{});
 }

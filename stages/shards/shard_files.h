@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -12,29 +11,20 @@
 
 #include <flowtts/result.h>
 
-#include "stages/io/background_writes.h"
 #include "stages/shards/shard_layout.h"
-#include "stages/shards/shard_record.h"
 
 namespace flowtts {
 
 /// The files of a sequence of shards: tar archives "shard-000000.tar" in a folder of their own,
 /// and index.json, which lists them as WebDataset's `wids` reads it.
 ///
-/// Records are written by threads of this object's own (BackgroundWrites), several at a time: their
-/// places are known before, and a single thread writes less than a GPU speaks. `sync` and `finish`
-/// wait for them, and return what went wrong there.
-///
 /// `write` and `finish` come from one thread, `sync` from another at the same time.
 class ShardFiles {
  public:
-  /// Threads that write, and bytes that may wait for them.
-  static constexpr std::size_t kThreads = 4;
-  static constexpr std::uint64_t kMostWaiting = std::uint64_t{64} << 20U;
-
   /// \param root   the output folder; \param folder below it, exists.
   ShardFiles(std::filesystem::path root, std::string folder)
-      : root_(std::move(root)), folder_(std::move(folder)), writes_(kThreads, kMostWaiting) {}
+      : root_(std::move(root)), folder_(std::move(folder)) {}
+  ~ShardFiles();
   ShardFiles(const ShardFiles&) = delete;
   ShardFiles& operator=(const ShardFiles&) = delete;
 
@@ -47,13 +37,11 @@ class ShardFiles {
   /// Cuts the last shard off behind what is done, and removes those behind it.
   std::optional<Error> cut(const ShardLayout& layout);
 
-  /// Has a record's bytes written to its place soon. A shard that is behind the last one begun is
-  /// begun, and the one before it ended.
-  /// \return what has failed so far, of this record or one before.
-  std::optional<Error> write(const ShardSpan& span, std::shared_ptr<const ShardRecord> record);
+  /// Writes a record's bytes to its place, with one call where the system does it in one. A shard
+  /// that is behind the last one begun is begun, and the one before it closed.
+  std::optional<Error> write(const ShardSpan& span, std::string_view bytes);
 
-  /// What was handed to `write` before is written, and lasts through a power cut, once this
-  /// returns.
+  /// What has been written lasts through a power cut once this returns.
   std::optional<Error> sync();
 
   /// Closes all: fills the gaps that are left, ends the last shard, writes the index, and makes it
@@ -61,22 +49,19 @@ class ShardFiles {
   std::optional<Error> finish(const ShardLayout& layout);
 
  private:
-  /// A shard that is open for writing.
-  class Open;
-
-  Result<std::shared_ptr<const Open>> open(std::uint32_t shard);
-  std::optional<Error> write_now(std::uint32_t shard, std::uint64_t offset, std::string_view bytes);
+  std::optional<Error> open(std::uint32_t shard);
+  std::optional<Error> write_at(std::uint32_t shard, std::uint64_t offset, std::string_view bytes);
   std::optional<Error> end_shard(std::uint32_t shard, std::uint64_t bytes);
+  void close();
 
   const std::filesystem::path root_;
   const std::string folder_;
-  std::shared_ptr<const Open> open_;  ///< The shard that was written to last; may be null.
-  std::uint32_t opened_ = 0;          ///< Its number.
-  std::uint32_t last_ = 0;            ///< The highest number that was begun.
+  int descriptor_ = -1;       ///< Of the shard that was written to last.
+  std::uint32_t opened_ = 0;  ///< Its number.
+  std::uint32_t last_ = 0;    ///< The highest number that was begun.
   std::uint64_t last_bytes_ = 0;
   std::mutex mutex_;
   std::set<std::filesystem::path> unsynced_;
-  BackgroundWrites writes_;  ///< Last: what it still has to write needs the rest.
 };
 
 /// index.json of these shards, in the form of WebDataset's `wids`: their names, how many samples

@@ -23,10 +23,40 @@
 #include "stages/io/manifest_line.h"
 #include "stages/shards/shard_files.h"
 #include "stages/shards/shard_layout.h"
-#include "stages/shards/shard_record.h"
+#include "stages/shards/tar_format.h"
 
 namespace flowtts {
 namespace {
+
+/// The bytes of a record in its shard: for each piece of audio a member of JSON and one of audio.
+class RecordBytes {
+ public:
+  /// \return where the audio begins.
+  std::uint64_t add(const AudioClip& clip, const std::string& json) {
+    const std::string key = clip.file.path.substr(0, clip.file.path.find('.'));
+    add_member(key + ".json", json);
+    bytes_ += tar_header(clip.file.path, clip.file.bytes_in_file);
+    const std::uint64_t begin = bytes_.size();
+    bytes_ += clip.head;
+    if (clip.body) {
+      const auto& samples = clip.body->samples;
+      bytes_.append(reinterpret_cast<const char*>(samples.data()),
+                    samples.size() * sizeof(samples[0]));
+    }
+    bytes_ += tar_padding(clip.file.bytes_in_file);
+    return begin;
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  void add_member(const std::string& name, const std::string& content) {
+    bytes_ += tar_header(name, content.size());
+    bytes_ += content;
+    bytes_ += tar_padding(content.size());
+  }
+
+  std::string bytes_;
+};
 
 /// What stands beside a piece of audio.
 std::string sample_json(const AudioFile& file, const Item& item) {
@@ -181,16 +211,17 @@ struct WriteWebDataset final : Gather<AudioClip, ManifestLine> {
   std::pair<std::string, std::optional<Error>> write(const Gathered<AudioClip>& gathered,
                                                      const Item& item) const {
     Gathered<AudioFile> files{gathered.origin, gathered.offset, {}, gathered.ended};
-    const auto record = std::make_shared<ShardRecord>();
+    RecordBytes record;
     std::vector<AudioFile> audio;
     for (const auto& arrived : gathered.arrived) {
       audio.push_back(arrived.payload->file);
-      audio.back().offset = record->add(arrived.payload, sample_json(audio.back(), item));
+      audio.back().offset = record.add(*arrived.payload, sample_json(audio.back(), item));
     }
     std::string more;
-    if (record->size() > 0) {
-      const ShardSpan span = state_->layout->place(item.record.index, record->size(), audio.size());
-      if (auto error = state_->files.write(span, record)) return {{}, error};
+    if (!record.bytes().empty()) {
+      const ShardSpan span =
+          state_->layout->place(item.record.index, record.bytes().size(), audio.size());
+      if (auto error = state_->files.write(span, record.bytes())) return {{}, error};
       const std::string path = state_->files.path_of(span.shard);
       for (std::size_t i = 0; i < audio.size(); ++i) {
         audio[i].shard = path;
@@ -198,7 +229,7 @@ struct WriteWebDataset final : Gather<AudioClip, ManifestLine> {
         files.arrived.push_back(
             {gathered.arrived[i].path, std::make_shared<const AudioFile>(std::move(audio[i]))});
       }
-      more = shard_member(path, span, record->checksum());
+      more = shard_member(path, span, hash64(record.bytes()));
     }
     std::string line = seal_line(manifest_line(item.record, files, more));
     auto error = state_->manifest->append(line);

@@ -92,50 +92,6 @@ says out 'not spoken'
 says some/index.html 'the file cannot be opened'
 says some/index.html 'no module named torch'
 says some/index.html 'src="tones/audio/'
-# A voice whose native code breaks its process: here its worker does, by a signal.
-cat >broken.py <<'PY'
-import os, signal
-os.kill(os.getppid(), signal.SIGSEGV)
-PY
-sed 's/beeps.py/broken.py/; s/^name: .*/name: broken/' "$beeps" >broken.yaml
-expect 1 "$FLOWTTS" compare --voices "$tones,broken.yaml,second.yaml" --input chats.json --output died
-says err 'its process was ended by signal 11'
-says out 'not spoken'
-says died/index.html 'its process was ended by signal 11'
-says died/index.html 'src="tones/audio/'
-says died/index.html 'src="tones-2/audio/'
-[[ $(grep -c ' on the host' died/index.html) == 2 ]]
-expect 3 "$FLOWTTS" compare --voices broken.yaml --input chats.json --output broken
-
-# A signal to the command, and to it alone, interrupts the voice that speaks, and the ones after it.
-cat >slow.py <<'PY'
-import time
-import flowtts_worker
-
-class Slow(flowtts_worker.Worker):
-    sample_rate = 16000
-    def load(self, device):
-        pass
-    def synthesize(self, items):
-        for item in items:
-            open("begun", "w").close()
-            time.sleep(0.5)
-            yield [0.0] * 8000
-
-flowtts_worker.run(Slow)
-PY
-sed 's/beeps.py/slow.py/; s/^name: .*/name: slow/' "$beeps" >slow.yaml
-"$FLOWTTS" compare --voices "slow.yaml,$tones" --input "$SOURCE_DIR/examples/data/conversations.json" \
-    --texts 100 --output slow >out 2>err &
-caller=$!
-until [[ -e begun ]]; do sleep 0.05; done
-kill -TERM $caller
-status=0
-wait $caller || status=$?
-[[ $status == 143 ]] || { echo "status $status"; cat out err; exit 1; }
-says err ': interrupted'
-[[ -s slow/slow/run.json && ! -e slow/tones ]]
-
 expect 3 "$FLOWTTS" compare --voices torn.yaml --input chats.json --output none
 [[ ! -e none/index.html ]]
 expect 2 "$FLOWTTS" compare --voices nowhere.yaml --input chats.json --output none

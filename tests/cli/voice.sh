@@ -51,7 +51,7 @@ says 'no-such-python cannot be started'
 mkdir -p site/torch
 script=${FLOWTTS%/*}/../share/flowtts/voices/compile.py
 compile() {
-  python3 -I -S "$script" --format 2 --voice plain --render-hash ab --model m.pt \
+  python3 -I -S "$script" --format 1 --voice plain --voice-hash ab --model m.pt \
     --render render --exporter export.py --exporter-hash cd --precision float32 --device cpu \
     --card CPU --torch-version 9.8.7 --torch-site "$PWD/site" --folder "$PWD/cache/entry"
 }

@@ -366,13 +366,6 @@ ssize_t writev(int file, const struct iovec* data, int count) {
   }
 PWRITE(pwrite)
 PWRITE(pwrite64)
-#define PWRITEV(name)                                                                             \
-  ssize_t name(int file, const struct iovec* data, int count, off_t offset) {                     \
-    return writing("pwrite", file, data, count, offset,                                           \
-                   [&](const struct iovec* p, int n) { return REAL(name)(file, p, n, offset); }); \
-  }
-PWRITEV(pwritev)
-PWRITEV(pwritev64)
 
 int fsync(int file) {
   return simple("fsync", Shim::get().inside(file), [&] { return REAL(fsync)(file); });

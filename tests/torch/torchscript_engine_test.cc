@@ -475,7 +475,7 @@ TEST_CASE("A compiled render part that is asked for and is not there is refused 
   for (const Case& c : cases) {
     flowtts::VoiceConfig config = voice.config();
     config.file = "tiny.yaml";
-    config.model_hash = "0123456789abcdef0123456789abcdef";
+    config.hash = "0123456789abcdef0123456789abcdef";
     if (c.has_exporter) config.exporter = "tiny.py";
     flowtts::TorchscriptOptions options;
     options.voice.precision = c.precision;

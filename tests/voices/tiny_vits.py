@@ -1,8 +1,7 @@
 """Makes a VITS checkpoint with random weights, as small as it gets: tiny_vits.py FOLDER KIND.
 
-KIND: mms (one speaker, durations drawn), speakers (three, durations predicted), medium (as mms, with
-as many weights as MMS-TTS's own, to measure speed and memory with), or the tokenizers that no table
-stands for: uroman, phonemes.
+KIND: mms (one speaker, durations drawn), speakers (three, durations predicted), or the tokenizers
+that no table stands for: uroman, phonemes.
 """
 
 import json
@@ -14,15 +13,13 @@ from transformers import VitsConfig, VitsModel, VitsTokenizer
 
 folder, kind = sys.argv[1:]
 characters = ["|", *"abcdefghijklmnopqrstuvwxyz", "'", "-", " ", "<unk>"]
-sizes = {} if kind == "medium" else dict(
-    hidden_size=16, num_hidden_layers=2, num_attention_heads=2, ffn_dim=32, flow_size=16,
-    spectrogram_bins=9, duration_predictor_filter_channels=16, prior_encoder_num_flows=2,
-    prior_encoder_num_wavenet_layers=2, posterior_encoder_num_wavenet_layers=1,
-    wavenet_dilation_rate=2,
-    upsample_initial_channel=16, upsample_rates=[8, 4], upsample_kernel_sizes=[16, 8],
-    resblock_kernel_sizes=[3, 5], resblock_dilation_sizes=[[1, 3], [1, 3]])
 config = VitsConfig(
-    vocab_size=len(characters), **sizes, speaking_rate=2.5 if kind == "medium" else 1.0,
+    vocab_size=len(characters), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+    ffn_dim=32, flow_size=16, spectrogram_bins=9, duration_predictor_filter_channels=16,
+    prior_encoder_num_flows=2, prior_encoder_num_wavenet_layers=2,
+    posterior_encoder_num_wavenet_layers=1, wavenet_dilation_rate=2,
+    upsample_initial_channel=16, upsample_rates=[8, 4], upsample_kernel_sizes=[16, 8],
+    resblock_kernel_sizes=[3, 5], resblock_dilation_sizes=[[1, 3], [1, 3]],
     use_stochastic_duration_prediction=kind != "speakers",
     num_speakers=3 if kind == "speakers" else 1,
     speaker_embedding_size=4 if kind == "speakers" else 0)
@@ -30,12 +27,8 @@ torch.manual_seed(1)
 model = VitsModel(config).eval()
 with torch.no_grad():
     for name, weights in model.named_parameters():
-        # Away from what initialization leaves: flows that are the identity, audio that is silence. In
-        # wide layers the same would grow beyond all bounds, and they have enough of their own.
-        if kind == "medium":
-            if name.startswith("flow."):
-                weights.add_(torch.randn_like(weights) * 0.01)
-        elif "flows" in name or "log_scale" in name or "translate" in name:
+        # Away from what initialization leaves: flows that are the identity, audio that is silence.
+        if "flows" in name or "log_scale" in name or "translate" in name:
             weights.add_(torch.randn_like(weights) * 0.1)
         elif name.startswith("decoder"):
             weights.add_(torch.randn_like(weights) * 0.2)

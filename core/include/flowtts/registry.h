@@ -77,7 +77,6 @@ class AnyStage {
   virtual std::optional<Error> prepare(const RecordScan& scan, std::uint64_t seed);
   virtual std::optional<Error> load(DeviceContext& device);
   virtual std::string runtime() const;  ///< Empty: the one that the stage's type declares.
-  virtual std::vector<AnyPayload> rehearsal() const;
   virtual std::size_t length(const AnyPayload& in) const;
   virtual std::size_t max_batch(DeviceId device) const;  ///< 0: no limit of the stage's own.
   virtual std::vector<Result<AnyPayload>> process_batch(std::span<const AnyBatchItem> batch,

@@ -260,14 +260,6 @@ class StageAdapter final : public AnyStage {
     if constexpr (requires { stage_.runtime(); }) return stage_.runtime();
     return AnyStage::runtime();
   }
-  std::vector<AnyPayload> rehearsal() const override {
-    std::vector<AnyPayload> payloads;
-    if constexpr (requires { stage_.rehearsal(); }) {
-      for (auto& payload : stage_.rehearsal())
-        payloads.push_back(AnyPayload::of(std::move(payload)));
-    }
-    return payloads;
-  }
   std::size_t length(const AnyPayload& in) const override {
     if constexpr (kKind == StageKind::kDevice) {
       static_assert(

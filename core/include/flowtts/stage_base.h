@@ -209,14 +209,6 @@ struct PreparedItem {
 /// asked once, by `flowtts check` as well, in place of what its spec says. On the runtime "host" it
 /// works on CPUs alone.
 ///
-/// Rehearsal. A stage whose first batches would be slow, because libraries make what they need at
-/// first use, may have
-///
-///     std::vector<In> rehearsal() const;                         // asked once it is loaded
-///
-/// Each lane works through these as batches of their own before the run begins; results and errors
-/// are dropped, and nothing is counted.
-///
 /// Fixed shapes. Where what a device computes depends on the shape of a batch, a stage may have
 ///
 ///     BatchShapes shapes() const;                                // asked once, after `load`

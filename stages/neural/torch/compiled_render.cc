@@ -32,7 +32,7 @@ Result<CompiledRender> open_compiled_render(const VoiceConfig& voice, DeviceId d
   const bool wanted = options.compiled == "always" || !own_render_will_do;
   const std::string card = card_name(device).value_or(device.text());
   std::optional<CompiledVoice> found;
-  if (options.compiled != "never" && !voice.render_method.empty()) {
+  if (options.compiled != "never" && !voice.hash.empty() && !voice.render_method.empty()) {
     for (const std::string& precision : precisions(options.precision)) {
       found = find_compiled(voice, card, TORCH_VERSION, precision);
       if (found) break;

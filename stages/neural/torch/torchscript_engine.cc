@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <mutex>
 #include <numeric>
 #include <utility>
 
@@ -20,7 +19,6 @@
 #include "stages/neural/torch/guarded.h"
 #include "stages/neural/torch/model_output.h"
 #include "stages/neural/torch/module_check.h"
-#include "stages/neural/torch/plan_store.h"
 #include "stages/neural/torch/render_memory.h"
 #include "stages/neural/torch/render_shapes.h"
 #include "stages/neural/torch/torch_runtime.h"
@@ -94,10 +92,6 @@ class TorchscriptEngine final : public VoiceEngine {
   BatchShapes shapes() const override { return shapes_; }
   BatchShapes render_shapes() const override { return render_shapes_; }
   std::size_t look_ahead() const override { return look_ahead_; }
-  std::vector<std::size_t> rehearsal() const override {
-    if (!batched_) return {};
-    return {16, 40};  // usual ones: nothing that any voice was not made for
-  }
   std::string numerics() const override {
     return (compiled_.renderer ? compiled_.numerics : "torchscript float32") +
            (bytes_.batch_dependent
@@ -126,17 +120,17 @@ class TorchscriptEngine final : public VoiceEngine {
     if (!plans()) return;
     const std::size_t rows = shapes_.rows(1);
     if (!limited()) shapes_ = plan_shapes(share_);
-    const VoiceKey key{render_hash(voice), card_name(device).value_or(""), TORCH_VERSION,
+    const VoiceKey key{voice.hash, card_name(device).value_or(""), TORCH_VERSION,
                        compiled_.renderer ? compiled_.precision : "torchscript"};
     std::optional<RenderBytes> bytes;
-    if (!key.render_hash.empty()) bytes = known_render_bytes(key);
+    if (!voice.hash.empty()) bytes = known_render_bytes(key);
     if (!bytes) {
       bytes = measure_render([&](std::size_t r, std::size_t frames) { return rehearse(r, frames); },
                              device, rows);
       if (bytes) {
         bytes->plan_per_token = plan_bytes_per_token_;
         bytes->batch_dependent = depends_on_batch(*this, rows);
-        if (!key.render_hash.empty()) keep_render_bytes(key, *bytes);
+        if (!voice.hash.empty()) keep_render_bytes(key, *bytes);
       }
     }
     std::size_t cells = kMostCells;
@@ -148,8 +142,6 @@ class TorchscriptEngine final : public VoiceEngine {
       budget_ = std::make_unique<RenderBudget>(budget);
     }
     render_shapes_ = flowtts::render_shapes(share_, cells);
-    store_tokens_ = usual_store_tokens();
-    store_ = nullptr;  // the rehearsals' was small
   }
 
   std::vector<Result<VoiceSound>> speak(std::span<const VoiceInput> batch,
@@ -284,19 +276,8 @@ class TorchscriptEngine final : public VoiceEngine {
                                           made));
       return;
     }
-    const std::shared_ptr<PlanStore> store = store_of(parts[0].toTensor().size(1) + 1);
-    if (!store) {
-      plans.fail(places,
-                 bad_model_output(first_.name(), "h with as many channels as before", made));
-      return;
-    }
     const at::Tensor tables = lay_out_plans(parts[0].toTensor(), parts[1].toTensor());
-    std::vector<std::int64_t> tokens;
-    for (const VoiceInput& input : inputs) {
-      tokens.push_back(static_cast<std::int64_t>(input.tokens.size()));
-    }
-    const PlanStore::Kept kept = store->keep(tables, tokens);
-    const std::vector<std::int64_t> frames = to_host(parts[2].toTensor());  // waits for all of it
+    const std::vector<std::int64_t> frames = to_host(parts[2].toTensor());
     for (std::size_t i = 0; i < places.size(); ++i) {
       if (frames[i] < 1 || frames[i] > longest_samples_ / hop_) {
         plans.set(places[i], implausible(frames[i] * hop_));
@@ -304,7 +285,8 @@ class TorchscriptEngine final : public VoiceEngine {
       }
       auto plan = std::make_shared<TorchPlan>();
       plan->frames = static_cast<std::size_t>(frames[i]);
-      plan->pages = kept.sentences[i];
+      plan->table = tables[static_cast<std::int64_t>(i)].narrow(
+          0, 0, static_cast<std::int64_t>(inputs[i].tokens.size()));
       plan->speaker = inputs[i].speaker;
       plans.set(places[i], VoicePlanPtr(std::move(plan)));
     }
@@ -340,22 +322,6 @@ class TorchscriptEngine final : public VoiceEngine {
     return static_cast<std::uint64_t>(limited() ? std::max(left / 2, 1.0) : left);
   }
 
-  /// Where plans wait; made with the first one. Null for plans of another width than that.
-  std::shared_ptr<PlanStore> store_of(std::int64_t width) {
-    const std::lock_guard lock(store_mutex_);
-    if (!store_) store_ = PlanStore::make(device_, width, store_tokens_);
-    return store_->width() == width ? store_ : nullptr;
-  }
-
-  /// How many tokens wait on a GPU at the most, amply: those of the sentences that may wait, and of
-  /// those that lanes plan and render.
-  std::int64_t usual_store_tokens() const {
-    const std::size_t waiting = look_ahead_ > 0 ? look_ahead_ : share_.look_ahead;
-    const std::size_t on_lanes =
-        static_cast<std::size_t>(share_.lanes) * (shapes_.rows(1) + share_.max_items);
-    return static_cast<std::int64_t>(kUsualTokens * static_cast<double>(waiting + on_lanes));
-  }
-
   /// What planning takes at once, roughly: several times what it makes.
   std::uint64_t planning_bytes(const TokenBatch& batch) const {
     constexpr double kTimesResult = 10;
@@ -378,8 +344,7 @@ class TorchscriptEngine final : public VoiceEngine {
         longer.push_back(static_cast<const TorchPlan&>(**plan));
         longer.back().frames = std::max(longer.back().frames, frames);
       }
-      plan_bytes_per_token_ =
-          static_cast<double>(longer.front().pages->store().width()) * sizeof(float);
+      plan_bytes_per_token_ = static_cast<double>(longer.front().table.size(1)) * sizeof(float);
       std::vector<const VoicePlan*> plans;
       for (const TorchPlan& plan : longer) plans.push_back(&plan);
       Outcomes<VoiceSound> sounds(rows);
@@ -493,9 +458,6 @@ class TorchscriptEngine final : public VoiceEngine {
   RenderBytes bytes_;
   std::unique_ptr<RenderBudget> budget_;  ///< Null where nothing could be measured.
   double plan_bytes_per_token_ = 0;
-  std::mutex store_mutex_;
-  std::shared_ptr<PlanStore> store_;  ///< Null before the first plan.
-  std::int64_t store_tokens_ = 4096;
   BatchShapes shapes_;
   BatchShapes render_shapes_;
   std::size_t look_ahead_ = 0;

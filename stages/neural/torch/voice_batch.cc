@@ -2,12 +2,36 @@
 
 #include <algorithm>
 
-#include <ATen/ATen.h>
-
-#include "stages/neural/torch/device_numbers.h"
-#include "stages/neural/torch/plan_store.h"
+#include <torch/script.h>
 
 namespace flowtts {
+namespace {
+
+/// A tensor of the host that goes to a device. Pinned where that is a GPU: the copy would otherwise
+/// wait for all that the lane's stream has to do before it.
+at::Tensor host_tensor(std::int64_t count, at::ScalarType type, at::Device device) {
+  return at::empty({count}, at::TensorOptions().dtype(type).pinned_memory(device.is_cuda()));
+}
+
+/// A host tensor of whole numbers that travels to the device in one copy and is cut up there.
+class Numbers {
+ public:
+  Numbers(std::int64_t count, at::Device device)
+      : device_(device), host_(host_tensor(count, at::kLong, device)) {}
+
+  std::int64_t* data() { return host_.mutable_data_ptr<std::int64_t>(); }
+  void send() { there_ = host_.to(device_, /*non_blocking=*/true); }
+  at::Tensor cut(std::int64_t begin, std::int64_t count) const {
+    return there_.narrow(0, begin, count);
+  }
+
+ private:
+  const at::Device device_;
+  at::Tensor host_, there_;
+};
+
+}  // namespace
+
 TokenBatch make_token_batch(std::span<const VoiceInput> inputs, std::size_t rows,
                             std::int64_t token_step, at::Device device) {
   rows = std::max(rows, inputs.size());
@@ -17,7 +41,7 @@ TokenBatch make_token_batch(std::span<const VoiceInput> inputs, std::size_t rows
     longest = std::max(longest, static_cast<std::int64_t>(input.tokens.size()));
   }
   longest = round_up(longest, token_step);
-  DeviceNumbers numbers(count * (longest + 3), device);
+  Numbers numbers(count * (longest + 3), device);
   std::int64_t* tokens = numbers.data();
   std::int64_t* lengths = tokens + count * longest;
   std::int64_t* speakers = lengths + count;
@@ -55,38 +79,37 @@ PlanBatch make_plan_batch(std::span<const VoicePlan* const> plans, std::size_t r
     return static_cast<const TorchPlan&>(*plans[std::min(row, plans.size() - 1)]);
   };
   std::int64_t longest = 1;
+  std::vector<at::Tensor> tables;
+  tables.reserve(plans.size() + 1);
   for (std::size_t i = 0; i < plans.size(); ++i) {
-    longest = std::max(longest, plan_of(i).pages->tokens());
+    tables.push_back(plan_of(i).table);
+    longest = std::max(longest, plan_of(i).tokens());
   }
   longest = round_up(longest, token_step);
+  const std::int64_t width = tables.front().size(1);
+  tables.push_back(at::zeros({1, width}, tables.front().options()));
 
-  // Where each token of each row stands in the store; line 0 is zeros.
-  DeviceNumbers numbers(count * (longest + 3), device);
-  std::int64_t* line = numbers.data();
-  std::int64_t* lengths = line + count * longest;
+  // Where each token of each row stands in the tables one below the other; the last line is zeros.
+  Numbers numbers(count * (longest + 3), device);
+  std::int64_t* place = numbers.data();
+  std::int64_t* lengths = place + count * longest;
   std::int64_t* speakers = lengths + count;
   std::int64_t* frames = speakers + count;
-  for (std::size_t i = 0; i < rows; ++i, line += longest) {
+  std::int64_t zeros = 0;
+  for (std::size_t i = 0; i < plans.size(); ++i) zeros += plan_of(i).tokens();
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < rows; ++i, place += longest) {
     const TorchPlan& plan = plan_of(i);
-    const std::int64_t tokens = plan.pages->tokens();
-    for (std::int64_t t = 0; t < longest; ++t) line[t] = t < tokens ? plan.pages->line(t) : 0;
-    lengths[i] = tokens;
+    for (std::int64_t t = 0; t < longest; ++t) place[t] = t < plan.tokens() ? begin + t : zeros;
+    if (i + 1 < plans.size()) begin += plan.tokens();  // further rows are the last one again
+    lengths[i] = plan.tokens();
     speakers[i] = plan.speaker;
     frames[i] = static_cast<std::int64_t>(plan.frames);
   }
   numbers.send();
-  // One run of rows, but where plans of a copy that has been loaded anew are still there.
-  std::vector<at::Tensor> runs;
-  for (std::size_t begin = 0, end = 0; begin < rows; begin = end) {
-    const PlanStore& store = plan_of(begin).pages->store();
-    while (end < rows && &plan_of(end).pages->store() == &store) ++end;
-    const auto first = static_cast<std::int64_t>(begin) * longest;
-    const auto places = static_cast<std::int64_t>(end - begin) * longest;
-    runs.push_back(store.lines().index_select(0, numbers.cut(first, places)));
-  }
-  const std::int64_t width = runs.front().size(1);
-  const at::Tensor table =
-      (runs.size() == 1 ? runs.front() : at::cat(runs)).view({count, longest, width});
+  const at::Tensor table = at::cat(tables)
+                               .index_select(0, numbers.cut(0, count * longest))
+                               .view({count, longest, width});
   PlanBatch batch;
   batch.h = table.narrow(2, 0, width - 1).transpose(1, 2).contiguous();
   batch.durations = table.select(2, width - 1).contiguous();

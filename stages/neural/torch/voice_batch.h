@@ -2,13 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
-#include "stages/neural/torch/plan_store.h"
 #include "stages/neural/voice.h"
 
 namespace flowtts {
@@ -29,11 +27,12 @@ struct TokenBatch {
 TokenBatch make_token_batch(std::span<const VoiceInput> inputs, std::size_t rows,
                             std::int64_t token_step, at::Device device);
 
-/// What `plan` made of a sentence: a line of a PlanStore for each token, which is a column of h and
-/// behind it the duration.
+/// What `plan` made of a sentence, cut out of its batch.
 struct TorchPlan final : VoicePlan {
-  std::shared_ptr<const PlanPages> pages;
+  at::Tensor table;  ///< [tokens, C + 1]: h transposed, and beside it the durations.
   std::int64_t speaker = 0;
+
+  std::int64_t tokens() const { return table.size(0); }
 };
 
 /// Plans of many batches as `render` takes them.
@@ -44,7 +43,7 @@ struct PlanBatch {
 /// Lays h [B, C, T] and durations [B, T] beside one another, a row a token: [B, T, C + 1].
 at::Tensor lay_out_plans(const at::Tensor& h, const at::Tensor& durations);
 
-/// Puts plans together again, of stores of one width, with zeros beyond their lengths.
+/// Puts plans together again, with zeros beyond their lengths.
 PlanBatch make_plan_batch(std::span<const VoicePlan* const> plans, std::size_t rows,
                           std::int64_t token_step, at::Device device);
 

@@ -25,11 +25,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "stages/neural/worker/printed_lines.h"
-
 namespace flowtts {
 namespace {
 
+constexpr std::size_t kLongestLine = 2000;
 constexpr std::size_t kLinesKept = 12;
 
 /// A descriptor that is closed with the object.
@@ -126,6 +125,34 @@ struct ChildSetup {
   fail_in_child(moved);
 }
 
+/// No control character, which a terminal would obey.
+bool is_printable(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F; }
+
+/// Cuts what a process prints into lines.
+class LineCutter {
+ public:
+  template <class Take>
+  void add(std::string_view text, const Take& take) {
+    for (const char c : text) {
+      // A progress bar returns to the start of its line.
+      if (c == '\n' || c == '\r') {
+        end(take);
+      } else if (line_.size() < kLongestLine && (c == '\t' || is_printable(c))) {
+        line_ += c;
+      }
+    }
+  }
+  template <class Take>
+  void end(const Take& take) {
+    while (!line_.empty() && line_.back() == ' ') line_.pop_back();
+    if (!line_.empty()) take(line_);
+    line_.clear();
+  }
+
+ private:
+  std::string line_;
+};
+
 std::string text_of_status(int status) {
   if (WIFSIGNALED(status)) {
     return fmt::format("signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
@@ -181,12 +208,6 @@ struct ChildProcess::Impl {
   int status = 0;
   std::deque<std::string> lines;
 
-  // The thread's own.
-  LineCutter cutter;
-  LogLimiter limiter{[this](const std::string& line) {
-    if (plan.line) plan.line(line);
-  }};
-
   std::thread thread;
 
   void run(std::promise<std::optional<Error>> started);
@@ -194,8 +215,7 @@ struct ChildProcess::Impl {
   void listen();
   void reap();
   void kill();
-  bool read_output();
-  int longest_wait(bool woken_by_end) const;
+  bool read_output(LineCutter& cutter);
   void take(const std::string& line);
 };
 
@@ -255,15 +275,16 @@ std::optional<Error> ChildProcess::Impl::spawn() {
 
 /// Until the process itself has ended; a child of its own may hold the pipe longer.
 void ChildProcess::Impl::listen() {
+  constexpr int kWithoutDescriptor = 50;  // milliseconds, for kernels older than 5.3
   const Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  LineCutter cutter;
   bool open = true;
   for (;;) {
     std::array<pollfd, 2> waiting{
         {{process.get(), POLLIN, 0}, {open ? output.get() : -1, POLLIN, 0}}};
-    const int most = longest_wait(process.get() >= 0);
+    const int most = process.get() < 0 ? kWithoutDescriptor : -1;
     if (::poll(waiting.data(), waiting.size(), most) < 0 && errno != EINTR) break;
-    if (open && waiting[1].revents != 0) open = read_output();
-    limiter.tick(std::chrono::steady_clock::now());
+    if (open && waiting[1].revents != 0) open = read_output(cutter);
     siginfo_t info{};
     const bool asks = process.get() < 0 || waiting[0].revents != 0;
     if (asks && ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
@@ -271,25 +292,15 @@ void ChildProcess::Impl::listen() {
       break;
     }
   }
-  while (open && read_output()) {
+  while (open && read_output(cutter)) {
     pollfd more{output.get(), POLLIN, 0};
     if (::poll(&more, 1, 0) <= 0) break;
   }
   cutter.end([this](const std::string& line) { take(line); });
-  limiter.end();
-}
-
-/// Milliseconds for which there is nothing to be done without an event; -1: for ever.
-int ChildProcess::Impl::longest_wait(bool woken_by_end) const {
-  constexpr int kWithoutDescriptor = 50;  // for kernels older than 5.3
-  const auto tick = limiter.next_tick(std::chrono::steady_clock::now());
-  const int most = tick ? static_cast<int>(tick->count()) : -1;
-  if (woken_by_end) return most;
-  return most < 0 ? kWithoutDescriptor : std::min(most, kWithoutDescriptor);
 }
 
 /// False at the end.
-bool ChildProcess::Impl::read_output() {
+bool ChildProcess::Impl::read_output(LineCutter& cutter) {
   std::array<char, 4096> block{};
   const ssize_t count = ::read(output.get(), block.data(), block.size());
   if (count < 0) return errno == EAGAIN || errno == EINTR;
@@ -305,7 +316,7 @@ void ChildProcess::Impl::take(const std::string& line) {
     lines.push_back(line);
     if (lines.size() > kLinesKept) lines.pop_front();
   }
-  limiter.add(line, std::chrono::steady_clock::now());
+  if (plan.line) plan.line(line);
 }
 
 void ChildProcess::Impl::kill() {

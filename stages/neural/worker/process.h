@@ -18,9 +18,8 @@ namespace flowtts {
 struct ProcessPlan {
   std::vector<std::string> command;  ///< A program without '/' is looked for in PATH.
   std::filesystem::path folder;      ///< Its working directory; an '/' in the program starts there.
-  std::vector<std::string> environment;  ///< All of it, "NAME=value".
-  /// Takes what it prints, line by line, as LineCutter and LogLimiter leave it; any thread.
-  std::function<void(const std::string&)> line;
+  std::vector<std::string> environment;          ///< All of it, "NAME=value".
+  std::function<void(const std::string&)> line;  ///< Takes each line that it prints; any thread.
 };
 
 /// A child process in a process group of its own, with a socket to it.

@@ -138,53 +138,6 @@ TEST_CASE("a stage is loaded once on each device's own copy, with the device bou
   CHECK(journal->bindings_gone_elsewhere == 0);
 }
 
-TEST_CASE("each lane works through the rehearsal before the run begins, and none of it counts") {
-  struct Case {
-    const char* name;
-    std::function<TextResults(Texts)> outcome;
-  };
-  const std::vector<Case> cases{
-      {"well", echo},
-      {"as an error",
-       [](Texts) {
-         return TextResults{Error{"no", "not this one", false, true}};
-       }},
-      {"as an exception", [](Texts) -> TextResults { throw std::runtime_error("not this one"); }}};
-  for (const Case& each : cases) {
-    CAPTURE(each.name);
-    const auto journal = std::make_shared<Journal>();
-    std::mutex mutex;
-    std::map<std::pair<DeviceId, int>, std::vector<int>> rehearsed;
-    std::atomic<int> unbound = 0;
-    Script script;
-    script.rehearsal = {Text{-1, 3}, Text{-2, 5}};
-    script.process = [&](Texts batch, DeviceContext& device) {
-      if (bound_to != device.device()) ++unbound;
-      const int id = batch.front().payload.id;
-      if (id >= 0) return echo(batch);
-      const std::lock_guard lock(mutex);
-      rehearsed[{device.device(), device.lane()}].push_back(id);
-      return each.outcome(batch);
-    };
-    const auto stage = make_stage(script);
-    Inbox inbox;
-    DeviceExecutor executor({plan(stage, register_runtime(journal), 2, 2)});
-    REQUIRE_FALSE(executor.start().has_value());
-    const std::vector<int> both{-1, -2};
-    CHECK(rehearsed ==
-          std::map<std::pair<DeviceId, int>, std::vector<int>>{
-              {{cpu(0), 0}, both}, {{cpu(0), 1}, both}, {{cpu(1), 0}, both}, {{cpu(1), 1}, both}});
-    for (int id = 0; id < 20; ++id) executor.submit(0, inbox.job(id));
-    inbox.wait_for(20);
-    executor.stop();
-    std::uint64_t items = 0;
-    for (const DeviceUse& use : executor.use(0)) items += use.last.items;
-    CHECK(items == 20);
-    CHECK(inbox.count("ok") == 20);
-    CHECK(unbound == 0);
-  }
-}
-
 TEST_CASE("a copy goes when its last lane goes, while the device is bound there") {
   const auto journal = std::make_shared<Journal>();
   struct Model {

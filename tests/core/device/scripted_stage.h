@@ -36,7 +36,6 @@ struct Script {
   std::function<TextResults(Texts, DeviceContext&)> process;
   std::function<std::size_t(const Text&)> length = [](const Text& text) { return text.length; };
   std::size_t max_batch = 0;
-  std::vector<Text> rehearsal{};
   std::function<std::shared_ptr<void>(DeviceContext&)> make_model;
 };
 
@@ -48,7 +47,6 @@ struct Scripted final : DeviceStage<Text, Text> {
     if (script->make_model) model = script->make_model(device);
     return script->load(device);
   }
-  std::vector<Text> rehearsal() const { return script->rehearsal; }
   std::size_t length(const Text& text) const { return script->length(text); }
   std::size_t max_batch(DeviceId) const { return script->max_batch; }
   TextResults process_batch(Texts batch, DeviceContext& device) const {

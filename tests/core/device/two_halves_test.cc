@@ -31,7 +31,6 @@ struct Log {
   };
   BatchShapes shapes;
   std::size_t look_ahead = 0;  ///< Of the stage's own.
-  std::vector<Text> rehearsal;
 };
 
 /// Finds out in its first half that an item is as long as its id says.
@@ -40,7 +39,6 @@ struct TwoHalves final : DeviceStage<Text, Text> {
   std::shared_ptr<Log> log;
   bool halves = true;
 
-  std::vector<Text> rehearsal() const { return log->rehearsal; }
   std::size_t length(const Text& text) const { return text.length; }
   bool prepares() const { return halves; }
   BatchShapes prepared_shapes() const { return log->shapes; }
@@ -171,20 +169,6 @@ TEST_CASE("an item that fails in a half ends with that Error, and the others go 
   CHECK(inbox.of(5) == "error exception");
   CHECK(inbox.of(7) == "error bad_render");
   CHECK(inbox.count("ok") == 17);
-}
-
-TEST_CASE("a rehearsal goes through both halves, each item alone, and ends where it fails") {
-  const auto log = std::make_shared<Log>();
-  log->rehearsal = {Text{7, 3}, Text{13, 1}, Text{21, 2}};
-  log->on_prepare = [](int id) -> std::optional<Error> {
-    if (id == 13) return Error{"bad", "cannot be prepared"};
-    return std::nullopt;
-  };
-  const auto stage = stage_with(log);
-  DeviceExecutor executor({plan(stage, 1, 1)});
-  REQUIRE_FALSE(executor.start().has_value());
-  const std::lock_guard lock(log->mutex);
-  CHECK(log->finished == std::vector<std::vector<std::size_t>>{{7}, {21}});
 }
 
 TEST_CASE("a stage whose configuration has no halves works in one") {

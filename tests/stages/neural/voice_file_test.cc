@@ -135,20 +135,6 @@ TEST_CASE("The hash changes with the file and with the model, and with nothing e
   CHECK(hash(here, kGood) != first);
 }
 
-TEST_CASE("The model's own hash is that of its file, whatever the voice file says") {
-  const TempFolder folder;
-  folder.write("plain.pt", "weights");
-  const auto model_hash = [&](const std::string& text) {
-    return read_voice(folder.write("v.yaml", text), true).value().model_hash;
-  };
-  const std::string first = model_hash(kGood);
-  CHECK(first.size() == 32);
-  CHECK(model_hash(with_line("name: plain", "name: other")) == first);
-  CHECK(read_voice(folder.path() / "v.yaml", false).value().model_hash.empty());
-  folder.write("plain.pt", "other weights");
-  CHECK(model_hash(kGood) != first);
-}
-
 TEST_CASE("A front end's table is found beside the voice file, and belongs to the voice's hash") {
   const TempFolder folder;
   folder.write("plain.pt", "weights");

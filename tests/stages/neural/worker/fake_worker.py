@@ -17,7 +17,6 @@ seeded. Words in a sentence do more:
     short       gives fewer audios than it was asked for
     nothing     is unspeakable
     print       prints a lot, binary among it
-    flood       prints far more than a log takes, a progress bar among it; before it dies, if it does
     fork        leaves a process behind that would live for an hour
 """
 
@@ -71,12 +70,6 @@ class Fake(flowtts_worker.Worker):
                 if not os.path.exists(path):
                     open(path, "w").close()
                     os.kill(os.getpid(), signal.SIGKILL)
-        if "flood" in words:
-            for line in range(3000):
-                print("line %d of a flood" % line)
-            for percent in range(101):
-                print("\r%3d%% of a bar" % percent, end="", flush=True)
-            print(flush=True)
         if "die" in words:
             os._exit(9)
         if "hang" in words:

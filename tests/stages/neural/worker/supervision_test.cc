@@ -140,20 +140,6 @@ TEST_CASE_FIXTURE(PoolFixture, "What a worker prints is in the log, and harms no
         std::string::npos);
 }
 
-TEST_CASE_FIXTURE(PoolFixture,
-                  "A worker that prints without end leaves room in the log for others") {
-  const WorkerVoice voice;
-  auto pool = open(voice);
-  CHECK(codes(speak(*pool, {"flood die"})) == Codes{"worker_died"});
-  pool.reset();
-  const std::string text = log.all();
-  CHECK(text.find("line 199 of a flood") == std::string::npos);  // the first line is another
-  CHECK(text.find("lines left out") != std::string::npos);
-  CHECK(text.find("line 2999 of a flood") != std::string::npos);
-  CHECK(text.find("100% of a bar") != std::string::npos);
-  CHECK(text.find(" 50% of a bar") == std::string::npos);
-}
-
 TEST_CASE_FIXTURE(PoolFixture, "A worker that has done its share is replaced") {
   const WorkerVoice voice("", "recycle: {after_items: 3}\n");
   const auto pool = open(voice);
