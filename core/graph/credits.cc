@@ -33,13 +33,15 @@ std::uint64_t Credits::acquire(std::uint64_t bytes, const std::stop_token& stop,
   }
   granted = !stop.stop_requested();  // credits that come back too late are not taken
   if (!granted) return 0;
-  most_records_ = std::max(most_records_.load(), records_ += 1);
-  most_bytes_ = std::max(most_bytes_.load(), bytes_ += weight);
+  const int records = records_ += 1;
+  if (records > most_records_) most_records_ = records;
+  const std::uint64_t in_flight = bytes_ += weight;
+  if (in_flight > most_bytes_) most_bytes_ = in_flight;
   return weight;
 }
 
 void Credits::release_record(std::uint64_t bytes) {
-  bytes_ -= bytes;
+  if (bytes > 0) bytes_ -= bytes;
   records_ -= 1;
   wake_reader();
 }

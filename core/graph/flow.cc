@@ -5,22 +5,26 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <tuple>
-#include <type_traits>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
-#include <fmt/format.h>
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/task_arena.h>
 
 #include "core/exceptions.h"
+#include "core/graph/admission.h"
+#include "core/graph/device_runner.h"
+#include "core/graph/gather_runner.h"
 #include "core/graph/hand_over.h"
+#include "core/graph/layout.h"
+#include "core/graph/reader.h"
+#include "core/graph/stage_runner.h"
 
 namespace flowtts {
 namespace {
@@ -28,345 +32,43 @@ namespace {
 namespace flow = oneapi::tbb::flow;
 
 using StageNode = flow::multifunction_node<PacketPtr, std::tuple<PacketPtr>>;
+using Port = std::tuple_element_t<0, StageNode::output_ports_type>;
+/// Its bodies run where a packet is sent, not in a task of their own.
+using GateNode = flow::function_node<PacketPtr, flow::continue_msg, flow::queueing_lightweight>;
 using DeviceNode = flow::async_node<PacketPtr, PacketPtr>;
 
-/// The stages in the order of the flow; the pipeline is known to have no cycle.
-std::vector<std::size_t> flow_order(const std::vector<PipelineStage>& stages) {
-  std::vector<std::size_t> missing(stages.size()), order;
-  for (std::size_t i = 0; i < stages.size(); ++i) {
-    missing[i] = stages[i].from.size();
-    if (missing[i] == 0) order.push_back(i);
-  }
-  for (std::size_t next = 0; next < order.size(); ++next) {
-    for (const std::size_t follower : stages[order[next]].followers) {
-      if (--missing[follower] == 0) order.push_back(follower);
-    }
-  }
-  return order;
-}
+/// How many threads may be in an arena: one that is made for a single thread has room for a second,
+/// which comes for tasks that nobody waits for.
+int most_threads(int arena_threads) { return std::max(2, arena_threads); }
 
-/// What a stage made of an item, for a person to read.
-template <class Made>
-std::string outcome_text(const Result<Made>& result) {
-  if (result.is_filtered()) return "filtered: " + result.filtered().reason;
-  if (result.is_error()) return result.error().code + ": " + result.error().message;
-  if constexpr (std::is_same_v<Made, AnyPayload>) {
-    if (!*result) return "done";
-    return fmt::format("{} {}", result->info().name, payload_json(*result));
-  } else {
-    std::string text = fmt::format("{} items", result->size());
-    for (const AnyPayload& one : *result) text += "\n  " + payload_json(one);
-    return text;
-  }
-}
+/// A stage that the graph's own threads work at.
+struct CpuStage {
+  CpuStage(PipelineStage& stage, std::size_t index, RunState& state)
+      : runner(stage, index, state) {}
 
-/// All cores, but those that lanes of GPUs keep busy with launching and waiting: where a burst of
-/// files takes such a core away, the card waits too. At least half of the cores.
-int automatic_threads(const std::vector<PipelineStage>& stages) {
-  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  int lanes = 0;
-  for (const PipelineStage& stage : stages) {
-    for (const DeviceId device : stage.devices) {
-      if (device.kind == DeviceKind::kCuda) lanes += stage.lanes_on(device);
-    }
-  }
-  return std::max({1, cores / 2, cores - lanes});
-}
-
-/// A fatal error names its stage, since it is all that will be heard of it.
-Error at_stage(const PipelineStage& stage, Error error) {
-  error.message = fmt::format("stage '{}': {}", stage.id, error.message);
-  return error;
-}
-
-/// Runs one stage's work on packets. The same for every node type: what differs is how a result
-/// reaches the followers.
-class StageRunner {
- public:
-  StageRunner(PipelineStage& stage, std::size_t index, RunState& state)
-      : stage_(stage), index_(index), state_(state), stats_(state.stats(index)) {}
-
-  const PipelineStage& stage() const { return stage_; }
-  std::size_t index() const { return index_; }
-  StageStats& stats() { return stats_; }
-
-  /// Nothing new is begun once the run is cancelled.
-  bool refuse_if_cancelled(Claim& claim, int attempts = 1) {
-    if (!state_.cancelled()) return false;
-    finish(std::move(claim), Ending::kCancelled, Error{"cancelled", "the run was ended"}, attempts);
-    return true;
-  }
-
-  /// How a packet gets back to the device stage that makes another take of it.
-  void send_back_by(std::function<void(PacketPtr)> send) { send_back_ = std::move(send); }
-
-  /// Whether the item is to be made anew rather than to end with this error.
-  bool wants_retake(const Error& error, const Claim& claim) const {
-    return error.retake && !error.fatal && stage_.retaken_at &&
-           claim.take() <= state_.settings().retakes;
-  }
-  /// The same, counted, unless the run is cancelled.
-  bool may_retake(const Error& error, const Claim& claim) {
-    if (state_.cancelled() || !wants_retake(error, claim)) return false;
-    stats_.retakes.fetch_add(1, std::memory_order_relaxed);
-    state_.item_retaken(error.code);
-    return true;
-  }
-
-  /// map, filter, expand, sink and record filters inside the flow.
-  template <class Emit>
-  void process(const PacketPtr& packet, const Emit& emit) {
-    Claim claim(packet, index_);
-    stats_.received.fetch_add(1, std::memory_order_relaxed);
-    if (refuse_if_cancelled(claim)) return;
-    const StageStats::Working working(stats_, packet->record()->key().id);
-    if (stage_.type->kind == StageKind::kExpand) {
-      work<std::vector<AnyPayload>>(std::move(claim), emit);
-    } else {
-      work<AnyPayload>(std::move(claim), emit);
-    }
-  }
-
-  /// Ends the claim, or gives it to what was made: an AnyPayload or several.
-  template <class Made, class Emit>
-  void settle(Claim claim, Result<Made> result, int attempts, const Emit& emit) {
-    if (state_.traces()) state_.trace(stage_.id, claim.packet(), attempts, outcome_text(result));
-    if (result.is_filtered()) {
-      stats_.filtered.fetch_add(1, std::memory_order_relaxed);
-      finish(std::move(claim), Ending::kFiltered, result.filtered(), attempts);
-    } else if (result.is_error()) {
-      // An item that would have had another take is as unfinished as one that has not begun.
-      const bool cancelled = state_.cancelled() && (result.error().code == "cancelled" ||
-                                                    wants_retake(result.error(), claim));
-      finish(std::move(claim), cancelled ? Ending::kCancelled : Ending::kFailed, result.error(),
-             attempts);
-    } else {
-      pass_on(std::move(claim), std::move(result).value(), emit);
-    }
-  }
-
-  bool may_retry(const Error& error, int attempt) {
-    if (!error.retryable || error.fatal || attempt > state_.settings().retries) return false;
-    stats_.retried.fetch_add(1, std::memory_order_relaxed);
-    return true;
-  }
-
-  Item item(const Claim& claim, int attempt) const {
-    const Packet& packet = claim.packet();
-    return {packet.record()->key(), packet.path(), state_.settings().seed, attempt, claim.take()};
-  }
-
- private:
-  template <class Made, class Emit>
-  void work(Claim claim, const Emit& emit) {
-    int attempt = 1;
-    Result<Made> result = call<Made>(claim, attempt);
-    while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
-      result = call<Made>(claim, ++attempt);
-    }
-    if (result.is_error() && may_retake(result.error(), claim)) {
-      send_back_(claim.send_back());
-      return;
-    }
-    settle(std::move(claim), std::move(result), attempt, emit);
-  }
-
-  template <class Made>
-  Result<Made> call(const Claim& claim, int attempt) {
-    const Packet& packet = claim.packet();
-    try {
-      if constexpr (std::is_same_v<Made, AnyPayload>) {
-        if (stage_.type->kind != StageKind::kRecordFilter) {
-          return stage_.stage->process(packet.payload(), item(claim, attempt));
-        }
-        if (!stage_.stage->keep(packet.record()->key(), state_.settings().seed)) {
-          return Filtered{stage_.id};
-        }
-        return packet.payload();
-      } else {
-        return stage_.stage->expand(packet.payload(), item(claim, attempt));
-      }
-    } catch (...) {
-      return error_from_exception();
-    }
-  }
-
-  /// \param made empty where the stage is a sink.
-  template <class Emit>
-  void pass_on(Claim claim, AnyPayload made, const Emit& emit) {
-    if (made) stats_.made.fetch_add(1, std::memory_order_relaxed);
-    const auto followers = static_cast<std::uint32_t>(stage_.followers.size());
-    if (followers == 0 || !made) {
-      state_.add_media(claim.record(), made ? made.seconds() : claim.packet().payload().seconds());
-      finish(std::move(claim), Ending::kWritten, true, 1);
-      return;
-    }
-    if (followers > 1) state_.items_made(followers - 1);
-    emit(claim.pass_on(std::move(made), followers, stage_.growth_after, stage_.may_come_back));
-  }
-
-  template <class Emit>
-  void pass_on(Claim claim, std::vector<AnyPayload> made, const Emit& emit) {
-    stats_.made.fetch_add(made.size(), std::memory_order_relaxed);
-    const auto followers = static_cast<std::uint32_t>(stage_.followers.size());
-    if (followers == 0 || made.empty()) {
-      for (const AnyPayload& last : made) state_.add_media(claim.record(), last.seconds());
-      finish(std::move(claim), Ending::kWritten, true, 1);
-      return;
-    }
-    state_.items_made(static_cast<std::int64_t>(made.size() * followers) - 1);
-    for (PacketPtr& packet : claim.divide(std::move(made), followers, stage_.growth_after)) {
-      emit(std::move(packet));
-    }
-  }
-
-  void finish(Claim claim, Ending ending, const Result<bool>& outcome, int attempts) {
-    if (outcome.is_error() && outcome.error().fatal) {
-      state_.fail(at_stage(stage_, outcome.error()));
-      ending = Ending::kCancelled;  // the item itself did nothing wrong
-    }
-    if (ending == Ending::kFailed) stats_.failed.fetch_add(1, std::memory_order_relaxed);
-    state_.item_ended(claim.packet(), stage_.id, ending, outcome, attempts, claim.take());
-    claim.end(ending, stage_.id, outcome);
-  }
-
-  PipelineStage& stage_;
-  const std::size_t index_;
-  RunState& state_;
-  StageStats& stats_;
-  std::function<void(PacketPtr)> send_back_;  ///< Where `retaken_at` says where to.
-};
-
-/// Runs a gather: items wait in their record until it is complete.
-class GatherRunner {
- public:
-  GatherRunner(PipelineStage& stage, std::size_t index, std::size_t gather, RunState& state)
-      : stage_(stage), index_(index), gather_(gather), state_(state), stats_(state.stats(index)) {}
-
-  StageStats& stats() { return stats_; }
-
-  template <class Emit>
-  void process(const PacketPtr& packet, const Emit& emit) {
-    Claim claim(packet, index_);
-    if (claim.packet().is_trigger()) {
-      if (stage_.type->spec.in_order) {
-        complete_in_order(std::move(claim), emit);
-      } else {
-        complete(std::move(claim), emit);
-      }
-      return;
-    }
-    stats_.received.fetch_add(1, std::memory_order_relaxed);
-    state_.add_media(*packet->record(), packet->payload().seconds());
-    state_.item_ended(*packet, stage_.id, Ending::kWritten, true, 1);
-    claim.arrive(gather_);
-  }
-
-  /// Once the graph is empty: of a run that was cancelled, records may wait for one that never
-  /// came.
-  void cancel_waiting() {
-    for (auto& [sequence, claim] : waiting_) {
-      claim.end(Ending::kCancelled, stage_.id, Error{"cancelled", "the run was ended"});
-    }
-    waiting_.clear();
-  }
-
- private:
-  template <class Emit>
-  void complete_in_order(Claim claim, const Emit& emit) {
-    const std::uint64_t sequence = claim.record().sequence();
-    waiting_.emplace(sequence, std::move(claim));
-    while (!waiting_.empty() && waiting_.begin()->first == next_) {
-      next_ += 1;
-      Claim first = std::move(waiting_.extract(waiting_.begin()).mapped());
-      complete(std::move(first), emit);
-    }
-  }
-
-  template <class Emit>
-  void complete(Claim claim, const Emit& emit) {
-    if (state_.cancelled()) {
-      claim.end(Ending::kCancelled, stage_.id, Error{"cancelled", "the run was ended"});
-      return;
-    }
-    const StageStats::Working working(stats_, claim.record().key().id);
-    AnyGathered all = claim.record().take(gather_);
-    int attempt = 1;
-    Result<AnyPayload> result = call(claim, all, attempt);
-    while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
-      result = call(claim, all, ++attempt);
-    }
-    if (state_.traces()) state_.trace(stage_.id, claim.packet(), attempt, outcome_text(result));
-    if (result.ok()) {
-      stats_.made.fetch_add(1, std::memory_order_relaxed);
-      pass_on(std::move(claim), std::move(result).value(), emit);
-      return;
-    }
-    Ending ending = Ending::kFiltered;
-    if (result.is_filtered()) {
-      stats_.filtered.fetch_add(1, std::memory_order_relaxed);
-    } else if (result.error().fatal) {
-      ending = Ending::kCancelled;
-      state_.fail(at_stage(stage_, result.error()));
-    } else {
-      ending = Ending::kFailed;
-      stats_.failed.fetch_add(1, std::memory_order_relaxed);
-      state_.gather_failed(claim.packet(), stage_.id, result.error(), attempt);
-    }
-    claim.end(ending, stage_.id, true);
-  }
-
-  Result<AnyPayload> call(const Claim& claim, const AnyGathered& all, int attempt) {
-    try {
-      const Item item{claim.record().key(), claim.packet().path(), state_.settings().seed, attempt};
-      return stage_.stage->gather(all, item);
-    } catch (...) {
-      return error_from_exception();
-    }
-  }
-
-  bool may_retry(const Error& error, int attempt) {
-    if (!error.retryable || error.fatal || attempt > state_.settings().retries) return false;
-    stats_.retried.fetch_add(1, std::memory_order_relaxed);
-    return true;
-  }
-
-  template <class Emit>
-  void pass_on(Claim claim, AnyPayload made, const Emit& emit) {
-    const auto followers = static_cast<std::uint32_t>(stage_.followers.size());
-    if (followers == 0) {
-      claim.end(Ending::kWritten, stage_.id, true);
-      return;
-    }
-    state_.items_made(followers);
-    emit(claim.pass_on(std::move(made), followers, stage_.growth_after));
-  }
-
-  PipelineStage& stage_;
-  const std::size_t index_;
-  const std::size_t gather_;
-  RunState& state_;
-  StageStats& stats_;
-  // Of a gather that is in order; calls come one after another.
-  std::uint64_t next_ = 0;
-  std::map<std::uint64_t, Claim> waiting_;  ///< Complete records, by their sequence.
+  StageRunner runner;
+  std::optional<Admission> admission;  ///< Where fewer threads may be in it than there are.
+  StageNode* admitted = nullptr;       ///< Where it is: gets packets that have a place.
+  Port* out = nullptr;                 ///< By which what is made leaves the line.
+  CpuStage* next = nullptr;            ///< Of the line; null: the line ends here.
 };
 
 }  // namespace
 
 struct Flow::Impl final : RecordListener {
   Impl(Pipeline& pipeline, RunState& run_state, DeviceExecutor* device_executor,
-       const DoneRecords& done_before)
+       const DoneRecords& done)
       : stages(pipeline.stages()),
         state(run_state),
         executor(device_executor),
-        done(done_before),
         threads(pipeline.settings().threads > 0 ? pipeline.settings().threads
                                                 : automatic_threads(pipeline.stages())),
         parallelism(std::in_place, oneapi::tbb::global_control::max_allowed_parallelism,
                     static_cast<std::size_t>(threads)),
-        arena(threads) {
+        arena(threads),
+        walkers(static_cast<std::size_t>(most_threads(threads))) {
     arena.execute([this] { build(); });
+    reader.emplace(stages, at_source, gathers.size(), state, done, *this);
     if (executor) {
       executor->deliver_by([this](std::function<void()> answers) { deliver(std::move(answers)); });
     }
@@ -376,163 +78,158 @@ struct Flow::Impl final : RecordListener {
 
   void build() {
     graph = std::make_unique<flow::graph>();
-    entry = std::make_unique<flow::broadcast_node<PacketPtr>>(*graph);
     senders.resize(stages.size(), nullptr);
     receivers.resize(stages.size(), nullptr);
-    in_lane.resize(stages.size(), nullptr);
+    cpu.resize(stages.size(), nullptr);
+    devices.resize(stages.size(), nullptr);
     const std::vector<std::size_t> order = flow_order(stages);
-    std::size_t device_stages = 0;
     for (std::size_t i = 0; i < stages.size(); ++i) {  // the executor counts in the file's order
-      device_numbers.push_back(stages[i].type->kind == StageKind::kDevice ? device_stages++ : 0);
+      device_numbers.push_back(device_stages);
+      if (stages[i].type->kind == StageKind::kDevice) ++device_stages;
     }
-    for (const std::size_t index : order) add_node(index);
+    for (const std::size_t index : order) add(index);
     for (const std::size_t index : order) {
       for (const std::size_t follower : stages[index].followers) {
-        if (stages[follower].in_lane) continue;
-        if (receivers[follower]) flow::make_edge(*senders[index], *receivers[follower]);
+        if (!receivers[follower]) continue;
+        if (senders[index]) {
+          flow::make_edge(*senders[index], *receivers[follower]);
+        } else {
+          entries.push_back(receivers[follower]);
+        }
       }
     }
   }
 
-  void add_node(std::size_t index) {
-    PipelineStage& stage = stages[index];
-    switch (stage.type->kind) {
+  void add(std::size_t index) {
+    switch (stages[index].type->kind) {
       case StageKind::kSource:
-        source = index;
-        entry_stage = index;
-        senders[index] = entry.get();
-        break;
+        at_source.source = index;
+        return;
       case StageKind::kGather:
-        add_gather(index);
-        break;
+        return add_gather(index);
       case StageKind::kDevice:
-        add_device(index);
-        break;
-      case StageKind::kRecordFilter:
-        if (stage.in_reader) {
-          reader_filters.push_back(index);
-          entry_stage = index;
-          senders[index] = entry.get();
-          break;
-        }
-        [[fallthrough]];
+        return add_device(index);
       default:
-        if (stages[index].in_lane) {
-          add_in_lane(index);
-        } else {
-          add_plain(index);
-        }
+        break;
+    }
+    if (stages[index].in_reader) {
+      at_source.filters.push_back(index);
+    } else if (stages[index].in_lane) {
+      add_in_lane(index);
+    } else {
+      add_cpu(index);
     }
   }
 
-  void add_plain(std::size_t index) {
-    PipelineStage& stage = stages[index];
-    StageRunner& runner = runners.emplace_back(stage, index, state);
-    if (stage.retaken_at) {
-      const std::size_t device = *stage.retaken_at;  // before this one in the order of the flow
-      runner.send_back_by([this, device](PacketPtr packet) {
-        state.stats(device).add_queued(1);
-        receivers[device]->try_put(packet);
+  /// A stage of a line. A line is worked through in the tasks of its first stage's node; further
+  /// nodes it has only for packets that find a stage full: they go on from there in tasks of that
+  /// stage's node.
+  void add_cpu(std::size_t index) {
+    CpuStage& stage = cpu_stages.emplace_back(stages[index], index, state);
+    cpu[index] = &stage;
+    if (stages[index].retaken_at) send_takes_back(stage.runner, *stages[index].retaken_at);
+    const bool limited = stages[index].concurrency < most_threads(threads);
+    const bool follows = goes_on_in_thread(stages, index);
+    StageNode* node = nullptr;
+    if (limited || !follows) {
+      node = &nodes.emplace_back(*graph, flow::unlimited,
+                                 [this, &stage](const PacketPtr& packet, const auto&) {
+                                   const BodyOrder order(*this, packet);
+                                   stage.runner.stats().add_queued(-1);
+                                   walk(stage, packet);
+                                 });
+    }
+    if (limited) {
+      stage.admission.emplace(stages[index].concurrency);
+      stage.admitted = node;
+    }
+    if (follows) {
+      CpuStage& before = *cpu[stages[index].from.front()];
+      before.next = &stage;
+      stage.out = before.out;
+    } else {
+      stage.out = &flow::output_port<0>(*node);
+      receivers[index] = limited ? add_gate(stage) : node;
+    }
+    senders[index] = stage.out;
+  }
+
+  /// Before a limited stage that begins a line, so that what has to wait is no task meanwhile.
+  flow::receiver<PacketPtr>* add_gate(CpuStage& stage) {
+    return &gates.emplace_back(*graph, flow::unlimited, [this, &stage](PacketPtr packet) noexcept {
+      guard([&] {
+        if (!stage.admission->enter(packet)) return;
+        stage.admitted->try_put(packet);
       });
-    }
-    const auto concurrency = static_cast<std::size_t>(stage.concurrency);  // 1 where serial
-    connect(index, nodes.emplace_back(
-                       *graph, concurrency,
-                       [this, &runner](const PacketPtr& packet, StageNode::output_ports_type& out) {
-                         const BodyOrder order(*this, packet, runner.stage());
-                         guard([&] {
-                           runner.process(packet, [&](PacketPtr made) {
-                             send(std::get<0>(out), runner.stage(), std::move(made));
-                           });
-                         });
-                         runner.stats().add_queued(-1);
-                       }));
+      return flow::continue_msg();
+    });
   }
 
-  /// A map that runs in the lanes of the device stage before it: what it makes leaves that node.
-  void add_in_lane(std::size_t index) {
-    in_lane[index] = &runners.emplace_back(stages[index], index, state);
-    senders[index] = senders[stages[index].from.front()];
+  /// \param device stands before the stage in the order of the flow.
+  void send_takes_back(StageRunner& runner, std::size_t device) {
+    runner.send_back_by([this, device](PacketPtr packet) {
+      state.stats(device).add_queued(1);
+      handed_over(packet.get());
+      receivers[device]->try_put(packet);
+    });
   }
 
   void add_gather(std::size_t index) {
-    const std::size_t number = gathers.size();
-    GatherRunner& runner = gather_runners.emplace_back(stages[index], index, number, state);
+    GatherRunner& runner = gather_runners.emplace_back(stages[index], index, gathers.size(), state);
     StageNode& node = nodes.emplace_back(
         *graph, flow::serial,
-        [this, &runner, index](const PacketPtr& packet, StageNode::output_ports_type& out) {
-          const BodyOrder order(*this, packet, stages[index]);
+        [this, &runner](const PacketPtr& packet, StageNode::output_ports_type& out) {
+          const BodyOrder order(*this, packet, &runner);
           guard([&] {
-            runner.process(packet, [&](PacketPtr made) {
-              send(std::get<0>(out), stages[index], std::move(made));
-            });
+            for (PacketPtr& made : runner.process(packet)) {
+              send(std::get<0>(out), runner.stage(), std::move(made));
+            }
           });
           runner.stats().add_queued(-1);
         });
-    connect(index, node);
+    receivers[index] = &node;
+    senders[index] = &flow::output_port<0>(node);
     gathers.push_back({index, &node});
   }
 
-  void connect(std::size_t index, StageNode& node) {
-    receivers[index] = &node;
-    senders[index] = &flow::output_port<0>(node);
-  }
-
   void add_device(std::size_t index) {
-    StageRunner& runner = runners.emplace_back(stages[index], index, state);
+    StageRunner& stage = device_stage_runners.emplace_back(stages[index], index, state);
+    DeviceRunner& runner =
+        device_runners.emplace_back(stage, device_numbers[index], *executor, state);
     DeviceNode& node = device_nodes.emplace_back(
         *graph, flow::unlimited,
-        [this, &runner, index](const PacketPtr& packet, DeviceNode::gateway_type& gateway) {
-          const BodyOrder order(*this, packet, runner.stage());
-          runner.stats().received.fetch_add(1, std::memory_order_relaxed);
+        [this, &runner](const PacketPtr& packet, DeviceNode::gateway_type& gateway) {
+          const BodyOrder order(*this, packet);
+          gateway.reserve_wait();
           bool submitted = false;
           guard([&] {
-            auto claim = std::make_shared<Claim>(packet, index);
-            if (runner.refuse_if_cancelled(*claim)) return;
-            gateway.reserve_wait();
-            try {
-              submit(runner, device_numbers[index], packet, std::move(claim), gateway, 1);
-            } catch (...) {
-              gateway.release_wait();  // nobody else will
-              throw;
-            }
-            submitted = true;
+            submitted = runner.submit(packet, [this, &runner, &gateway](PacketPtr made) {
+              guard([&] {
+                if (made) send(gateway, runner.last_stage(), std::move(made));
+              });
+              leave_device(runner, gateway);
+            });
           });
-          if (!submitted) runner.stats().add_queued(-1);
+          if (!submitted) leave_device(runner, gateway);
         });
+    devices[index] = &runner;
     receivers[index] = &node;
     senders[index] = &flow::output_port<0>(node);  // the node itself takes no successors
   }
 
-  /// Hands an item to the device executor; its answer comes on a lane's thread.
-  void submit(StageRunner& runner, std::size_t device_stage, const PacketPtr& packet,
-              std::shared_ptr<Claim> claim, DeviceNode::gateway_type& gateway, int attempt) {
-    DeviceJob job{packet->payload(), runner.item(*claim, attempt), packet, {}};
-    job.done = [this, &runner, device_stage, packet, claim = std::move(claim), &gateway, attempt](
-                   Result<AnyPayload> result, std::size_t ended_at) {
-      StageRunner& last = count_in_lane(runner, ended_at);
-      if (result.is_error() && !state.cancelled() && last.may_retry(result.error(), attempt)) {
-        submit(runner, device_stage, packet, claim, gateway, attempt + 1);
-        return;
-      }
-      if (result.is_error() && last.may_retake(result.error(), *claim)) {  // a map in the lane asks
-        claim->take_again();
-        runner.stats().received.fetch_add(1, std::memory_order_relaxed);
-        submit(runner, device_stage, packet, claim, gateway, 1);
-        return;
-      }
-      guard([&] {
-        last.settle(std::move(*claim), std::move(result), attempt, [&](PacketPtr next) {
-          queued_at_followers(last.stage());
-          handed_over(next.get());
-          gateway.try_put(next);
-        });
-      });
-      runner.stats().add_queued(-1);
-      handed_over(this);
-      gateway.release_wait();
-    };
-    executor->submit(device_stage, std::move(job));
+  void leave_device(DeviceRunner& runner, DeviceNode::gateway_type& gateway) {
+    runner.stage().stats().add_queued(-1);
+    handed_over(this);
+    gateway.release_wait();
+  }
+
+  /// A map that runs in the lanes of the device stage before it: what it makes leaves that node.
+  void add_in_lane(std::size_t index) {
+    const std::size_t before = stages[index].from.front();
+    StageRunner& runner = device_stage_runners.emplace_back(stages[index], index, state);
+    devices[index] = devices[before];
+    devices[index]->add_in_lane(runner);
+    senders[index] = senders[before];
   }
 
   /// One task for all answers of a batch: a lane that puts each into the graph itself wakes a
@@ -551,16 +248,93 @@ struct Flow::Impl final : RecordListener {
     }
   }
 
-  /// Counts an item through the maps that run in a device stage's lanes.
-  /// \return the stage where it ended: the device stage, or the map of that number behind it.
-  StageRunner& count_in_lane(StageRunner& runner, std::size_t ended_at) {
-    StageRunner* last = &runner;
-    for (std::size_t i = 0; i < ended_at; ++i) {
-      last->stats().made.fetch_add(1, std::memory_order_relaxed);
-      last = in_lane[last->stage().followers.front()];
-      last->stats().received.fetch_add(1, std::memory_order_relaxed);
+  // --- packets -----------------------------------------------------------------------------------
+
+  /// Works on a packet that has been admitted to the stage, and on what is made of it as far as the
+  /// line leads. A thread does so with one packet at a time: where a stage itself waits for tasks
+  /// of oneTBB, and its thread is given one of the graph's meanwhile, that packet's turn comes
+  /// after.
+  void walk(CpuStage& first, const PacketPtr& packet) {
+    const auto thread =
+        static_cast<std::size_t>(oneapi::tbb::this_task_arena::current_thread_index());
+    Walker& walker = walkers[thread];
+    if (walker.walks) {
+      guard([&] { walker.later.emplace_back(&first, packet); });
+      return;
     }
-    return *last;
+    walker.walks = true;
+    walk_through(first, packet, thread);
+    while (!walker.later.empty()) {
+      const auto [stage, next] = std::move(walker.later.back());
+      walker.later.pop_back();
+      walk_through(*stage, next, thread);
+    }
+    walker.walks = false;
+  }
+
+  /// From one stage to the next in the same thread, so that nothing is handed over. Where a stage
+  /// is full, the packet stays there, and the thread is free.
+  ///
+  /// \param at_first kept by the caller, and its record with it.
+  void walk_through(CpuStage& first, const PacketPtr& at_first, std::size_t thread) {
+    PacketPtr packet = at_first;
+    Walk so_far{Clock::now(), thread};
+    for (CpuStage* at = &first; at;) {
+      PacketPtr made;
+      guard([&] { made = work(*at, std::move(packet), so_far); });
+      if (at->admission) let_next_in(*at);
+      CpuStage* next = nullptr;
+      guard([&] {
+        if (!made) return;
+        if (!at->next) {
+          send(*at->out, at->runner.stage(), std::move(made));
+        } else if (enter(*at->next, made)) {
+          next = at->next;
+        }
+      });
+      packet = std::move(made);
+      at = next;
+    }
+  }
+
+  /// \return what goes on in this thread, or leaves the line; null where there is nothing more.
+  PacketPtr work(CpuStage& stage, PacketPtr packet, Walk& so_far) {
+    if (stage.runner.stage().type->kind != StageKind::kExpand) {
+      return stage.runner.process(std::move(packet), so_far);
+    }
+    for (PacketPtr& child : stage.runner.expand(std::move(packet), so_far)) {
+      send(*stage.out, stage.runner.stage(), std::move(child));
+    }
+    return nullptr;
+  }
+
+  /// \return whether the packet may be worked on now. Otherwise it waits at the stage.
+  bool enter(CpuStage& stage, PacketPtr& packet) {
+    if (!stage.admission || stage.admission->enter(packet)) return true;
+    stage.runner.stats().add_queued(1);
+    return false;
+  }
+
+  /// A packet has left the stage: its place is that of the next one.
+  void let_next_in(CpuStage& stage) {
+    guard([&] {
+      const PacketPtr next = stage.admission->leave();
+      if (!next) return;
+      handed_over(next.get());
+      stage.admitted->try_put(next);
+    });
+  }
+
+  /// By an edge, to all followers of a stage.
+  template <class Out>
+  void send(Out& out, const PipelineStage& from, PacketPtr packet) {
+    queued_at_followers(from);
+    handed_over(packet.get());
+    out.try_put(packet);
+  }
+
+  void queued_at_followers(const PipelineStage& stage) {
+    for (const std::size_t follower : stage.followers) state.stats(follower).add_queued(1);
   }
 
   /// An exception must not leave a body: oneTBB would drop what is queued. Stages' own exceptions
@@ -576,10 +350,10 @@ struct Flow::Impl final : RecordListener {
   }
 
   /// What oneTBB promises of a body, for ThreadSanitizer: it comes after its packet was sent and
-  /// before the graph's wait returns, and at a serial stage after the body before it.
+  /// before the graph's wait returns, and at a serial node after the body before it.
   struct BodyOrder {
-    BodyOrder(const Impl& flow, const PacketPtr& packet, const PipelineStage& stage)
-        : impl(flow), serial(stage.concurrency == 1 ? &stage : nullptr) {
+    BodyOrder(const Impl& flow, const PacketPtr& packet, const void* serial_node = nullptr)
+        : impl(flow), serial(serial_node) {
       taken_over(packet.get());
       if (serial) taken_over(serial);
     }
@@ -591,19 +365,8 @@ struct Flow::Impl final : RecordListener {
     BodyOrder& operator=(const BodyOrder&) = delete;
 
     const Impl& impl;
-    const PipelineStage* const serial;
+    const void* const serial;
   };
-
-  void queued_at_followers(const PipelineStage& stage) {
-    for (const std::size_t follower : stage.followers) state.stats(follower).add_queued(1);
-  }
-
-  template <class Port>
-  void send(Port& port, const PipelineStage& from, PacketPtr packet) {
-    queued_at_followers(from);
-    handed_over(packet.get());
-    port.try_put(packet);
-  }
 
   // --- lineage -----------------------------------------------------------------------------------
 
@@ -617,159 +380,26 @@ struct Flow::Impl final : RecordListener {
     state.record_settled(record, status);
   }
 
-  // --- the reader --------------------------------------------------------------------------------
-
-  /// Whether an earlier session has done the record, which is then counted. A record of that place
-  /// that says something else ends the run.
-  bool done_before(const RecordKey& key) {
-    const DoneRecord* record = done.find(key.index);
-    const bool changed = record && record->content_hash != key.content_hash;
-    if (!record || (changed && done.changed_are_new())) return false;
-    if (changed) {
-      state.fail(at_stage(stages[source],
-                          {"input_changed",
-                           fmt::format("record {} ('{}') is not the one that an earlier session of "
-                                       "this run has done: the input has changed",
-                                       key.index, key.id)}));
-      return true;
-    }
-    state.record_done_before(*record);
-    return true;
-  }
-
-  /// Whether a record is to be made: it is not done yet, and the record filters that stand directly
-  /// behind the source keep it.
-  bool keep(const RecordKey& key) {
-    state.stats(source).touch();
-    // An interrupted source is let go at the next record, which is then not counted.
-    if (state.reading().stop_requested()) return true;
-    if (!state.is_wanted(key)) return false;
-    if (done_before(key)) return false;
-    std::optional<FilterError> failed;
-    for (const std::size_t filter : reader_filters) {
-      StageStats& stats = state.stats(filter);
-      stats.received.fetch_add(1, std::memory_order_relaxed);
-      bool kept = true;
-      try {
-        kept = stages[filter].stage->keep(key, state.settings().seed);
-      } catch (...) {
-        stats.failed.fetch_add(1, std::memory_order_relaxed);
-        failed = FilterError{filter, error_from_exception()};
-        break;  // The record is made, and fails.
-      }
-      if (!kept) {
-        state.record_read();
-        state.record_not_kept(filter);
-        return false;
-      }
-      stats.made.fetch_add(1, std::memory_order_relaxed);
-    }
-    asked.emplace(key.index, std::move(failed));
-    return true;
-  }
-
-  /// Whether a record that the source has made may enter; a source that does not ask about its
-  /// records is asked about them here. Where a filter failed, so does the record.
-  bool may_enter(AnySourceRecord& record, std::size_t& stage) {
-    auto answer = asked.find(record.key.index);
-    if (!record.payload.ok()) {
-      if (answer != asked.end()) asked.erase(answer);
-      const bool ends_run = record.payload.is_error() && record.payload.error().fatal;
-      return ends_run || (state.is_wanted(record.key) && !done_before(record.key));
-    }
-    if (answer == asked.end()) {
-      if (!keep(record.key)) return false;
-      answer = asked.find(record.key.index);
-      if (answer == asked.end()) return true;  // the run was interrupted in between
-    }
-    if (answer->second) {
-      stage = answer->second->filter;
-      record.payload = std::move(answer->second->error);
-    }
-    asked.erase(answer);
-    return true;
-  }
+  // --- the run -----------------------------------------------------------------------------------
 
   void read() {
-    const KeepRecord keep_record = [this](const RecordKey& key) { return keep(key); };
-    std::string reading = "the first record";  // its memory is used again for every record
-    try {
-      while (!state.reading().stop_requested()) {
-        std::optional<AnySourceRecord> next;
-        {
-          const StageStats::Working working(state.stats(source), reading);
-          next = stages[source].stage->next(keep_record);
-        }
-        if (!next || state.reading().stop_requested()) break;
-        reading.assign("the record after ").append(next->key.id);
-        std::size_t stage = source;
-        if (may_enter(*next, stage) && !enter(*std::move(next), stage)) break;
-      }
-    } catch (...) {
-      Error error = error_from_exception();
-      error.message = fmt::format("cannot read on: {}", error.message);
-      state.fail(at_stage(stages[source], std::move(error)));
-    }
+    reader->read([this](const PacketPtr& packet) {
+      queued_at_followers(stages[at_source.last()]);
+      handed_over(packet.get());
+      for (flow::receiver<PacketPtr>* one : entries) one->try_put(packet);
+    });
     if (executor) executor->longest_first();
-  }
-
-  /// \param made_by the source, or a record filter that failed.
-  bool enter(AnySourceRecord next, std::size_t made_by) {
-    if (next.payload.is_error() && next.payload.error().fatal) {
-      state.fail(at_stage(stages[source], next.payload.error()));
-      return false;
-    }
-    const AnyPayload origin = next.payload.ok() ? next.payload.value() : AnyPayload();
-    bool granted = false;
-    const std::uint64_t bytes = state.credits().acquire(weight(origin), state.reading(), granted);
-    if (!granted) return false;
-    state.record_read();
-    state.items_made(1);
-    state.stats(source).made.fetch_add(1, std::memory_order_relaxed);
-    auto record = std::make_shared<Record>(std::move(next.key), next.offset, origin, gathers.size(),
-                                           state.credits(), *this, entered++);
-    if (!next.payload.ok()) {
-      Result<bool> outcome(true);
-      Ending ending = Ending::kFailed;
-      if (next.payload.is_error()) {
-        outcome = next.payload.error();
-      } else {
-        outcome = next.payload.filtered();
-        ending = Ending::kFiltered;
-      }
-      state.record_not_made(*record, stages[made_by].id, ending, outcome);
-      record->end(ending, EndedItem{{}, stages[made_by].id, AnyPayload(), outcome}, {}, bytes);
-      return true;
-    }
-    const auto followers = static_cast<std::uint32_t>(stages[entry_stage].followers.size());
-    if (followers > 1) {
-      record->add_living(followers - 1);
-      state.items_made(followers - 1);
-    }
-    queued_at_followers(stages[entry_stage]);
-    auto packet = std::make_shared<Packet>(std::move(record), origin, std::vector<std::uint32_t>(),
-                                           followers, bytes);
-    handed_over(packet.get());
-    entry->try_put(std::move(packet));
-    return true;
-  }
-
-  /// The bytes that a record takes at its largest, by the stages' estimates.
-  std::uint64_t weight(const AnyPayload& origin) const {
-    const double most = static_cast<double>(state.settings().memory_limit.bytes);
-    const double estimate = static_cast<double>(origin.bytes()) * stages[source].growth_after;
-    return static_cast<std::uint64_t>(estimate < most ? std::max(estimate, 1.0) : most);
   }
 
   /// Neither thread is this one: a stage's call that does not come back must not hold it.
   bool run() {
     graph->reserve_wait();
-    std::thread reader([this] {
+    std::thread reading([this] {
       read();
       graph->release_wait();
       thread_ended();
     });
-    std::thread worker([this] {
+    std::thread working([this] {
       arena.execute([this] { graph->wait_for_all(); });
       taken_over(this);
       thread_ended();
@@ -782,7 +412,7 @@ struct Flow::Impl final : RecordListener {
         ended = thread_has_ended.wait_for(lock, std::chrono::milliseconds(50), both);
       } while (!ended && !state.abandoned());
     }
-    for (std::thread* thread : {&reader, &worker}) {
+    for (std::thread* thread : {&reading, &working}) {
       if (ended) {
         thread->join();
       } else {
@@ -803,39 +433,42 @@ struct Flow::Impl final : RecordListener {
     thread_has_ended.notify_one();
   }
 
+  /// A thread of the graph, by its number: its own.
+  struct alignas(64) Walker {
+    bool walks = false;
+    std::vector<std::pair<CpuStage*, PacketPtr>> later;
+  };
   struct GatherNode {
     std::size_t index;
     StageNode* node;
-  };
-  struct FilterError {
-    std::size_t filter;
-    Error error;
   };
 
   std::vector<PipelineStage> stages;  ///< A copy, which shares the stages themselves.
   RunState& state;
   DeviceExecutor* executor;
-  const DoneRecords& done;
   const int threads;
   std::optional<oneapi::tbb::global_control> parallelism;
   oneapi::tbb::task_arena arena;
+  std::vector<Walker> walkers;
   std::unique_ptr<flow::graph> graph;
-  std::unique_ptr<flow::broadcast_node<PacketPtr>> entry;
-  std::deque<StageRunner> runners;
+  std::deque<CpuStage> cpu_stages;
   std::deque<GatherRunner> gather_runners;
+  std::deque<StageRunner> device_stage_runners;  ///< And those of the maps in their lanes.
+  std::deque<DeviceRunner> device_runners;
   std::deque<StageNode> nodes;
+  std::deque<GateNode> gates;
   std::deque<DeviceNode> device_nodes;
+  std::vector<flow::receiver<PacketPtr>*> entries;  ///< For what the reader reads.
+  // By stage; null where it is none of that kind, or no node of its own.
   std::vector<flow::sender<PacketPtr>*> senders;
   std::vector<flow::receiver<PacketPtr>*> receivers;
-  std::vector<StageRunner*> in_lane;  ///< Of a map in a lane; otherwise null.
+  std::vector<CpuStage*> cpu;
+  std::vector<DeviceRunner*> devices;  ///< Of a map in a lane: the device stage's.
   std::vector<GatherNode> gathers;
+  std::size_t device_stages = 0;
   std::vector<std::size_t> device_numbers;  ///< Of a device stage: its number in the executor.
-  std::vector<std::size_t> reader_filters;
-  /// The records that the source has asked about, may make and has not made yet. The reader's own.
-  std::unordered_multimap<std::uint64_t, std::optional<FilterError>> asked;
-  std::uint64_t entered = 0;  ///< Records. The reader's own.
-  std::size_t source = 0;
-  std::size_t entry_stage = 0;  ///< The source, or the last record filter that it asks itself.
+  SourceStages at_source;
+  std::optional<Reader> reader;
   std::mutex ended_mutex;
   std::condition_variable thread_has_ended;
   int threads_ended = 0;  ///< Of the reader and the one that waits for the graph.

@@ -8,7 +8,8 @@
 
 namespace flowtts {
 
-/// The oneTBB flow graph of a pipeline: a node for each stage, made once, run once.
+/// The oneTBB flow graph of a pipeline, made once, run once: a node for each line of CPU stages,
+/// which one thread works through with an item, for each device stage and each gather.
 ///
 /// Lifecycle: constructed with everything that it refers to, then `run`. Threads: its own, which
 /// end with `run`, but for those that are in a stage's call when the run is abandoned.

@@ -51,6 +51,14 @@ Record::Record(RecordKey key, std::uint64_t offset, AnyPayload origin, std::size
 
 Record::~Record() { credits_.release_record(kept_bytes_); }
 
+/// What follows is the caller's alone. Where it is the record's one living packet that calls,
+/// nobody else can be here, and what others have noted before they ended can be seen.
+std::unique_lock<std::mutex> Record::lock() {
+  std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
+  if (living_.load(std::memory_order_acquire) > 1) lock.lock();
+  return lock;
+}
+
 void Record::note(Ending ending) {
   any_written_ = any_written_ || ending == Ending::kWritten;
   any_failed_ = any_failed_ || ending == Ending::kFailed;
@@ -58,19 +66,19 @@ void Record::note(Ending ending) {
 }
 
 void Record::tally(Ending ending, const Result<bool>& outcome) {
-  const std::lock_guard lock(mutex_);
+  const auto alone = lock();
   tally_.add(ending, outcome);
 }
 
 void Record::tally_media(double seconds) {
-  const std::lock_guard lock(mutex_);
+  const auto alone = lock();
   tally_.media_seconds += seconds;
 }
 
 void Record::arrive(std::size_t gather, AnyGathered::Arrived arrived, Branches branches,
                     std::uint64_t bytes) {
   {
-    const std::lock_guard lock(mutex_);
+    const auto alone = lock();
     note(Ending::kWritten);
     arrived_[gather].push_back({std::move(arrived), std::move(branches)});
     kept_bytes_ += bytes;
@@ -82,7 +90,7 @@ void Record::end(Ending ending, EndedItem ended, Branches branches, std::uint64_
   const bool keep = !arrived_.empty();
   if (!keep) credits_.release_bytes(bytes);
   {
-    const std::lock_guard lock(mutex_);
+    const auto alone = lock();
     note(ending);
     if (keep) {
       ended_.push_back({std::move(ended), std::move(branches)});
@@ -94,7 +102,7 @@ void Record::end(Ending ending, EndedItem ended, Branches branches, std::uint64_
 
 void Record::gathered(Ending ending) {
   {
-    const std::lock_guard lock(mutex_);
+    const auto alone = lock();
     if (ending != Ending::kWritten) note(ending);
   }
   release_one();
@@ -104,27 +112,20 @@ void Record::release_one() {
   if (living_.fetch_sub(1, std::memory_order_acq_rel) == 1) advance();
 }
 
+/// Nothing of the record is alive: nobody else is here, and all that was noted can be seen.
 void Record::advance() {
-  std::size_t due = 0;
+  if (cancelled_) next_gather_ = arrived_.size();
+  if (next_gather_ < arrived_.size()) {
+    living_.store(1, std::memory_order_relaxed);
+    listener_.gather_due(next_gather_++, make_packet(shared_from_this(), AnyPayload(),
+                                                     std::vector<std::uint32_t>(), 1, 0));
+    return;
+  }
   Ending status = Ending::kFiltered;
-  {
-    const std::lock_guard lock(mutex_);
-    if (cancelled_) next_gather_ = arrived_.size();
-    due = next_gather_;
-    if (due < arrived_.size()) {
-      next_gather_ += 1;
-      living_.store(1, std::memory_order_relaxed);
-    }
-    if (any_written_) status = Ending::kWritten;
-    if (any_failed_) status = Ending::kFailed;
-    if (cancelled_) status = Ending::kCancelled;
-  }
-  if (due < arrived_.size()) {
-    listener_.gather_due(due, std::make_shared<Packet>(shared_from_this(), AnyPayload(),
-                                                       std::vector<std::uint32_t>(), 1, 0));
-  } else {
-    listener_.settled(*this, status);
-  }
+  if (any_written_) status = Ending::kWritten;
+  if (any_failed_) status = Ending::kFailed;
+  if (cancelled_) status = Ending::kCancelled;
+  listener_.settled(*this, status);
 }
 
 AnyGathered Record::take(std::size_t gather) {
@@ -223,8 +224,8 @@ PacketPtr Claim::pass_on(AnyPayload payload, std::uint32_t followers, double gro
     packet_->unclaimed_.store(1, std::memory_order_relaxed);  // the graph's edge publishes it
     return std::move(packet_);
   }
-  auto made = std::make_shared<Packet>(packet_->record(), std::move(payload), packet_->path(),
-                                       followers, bytes_, branches_);
+  auto made = make_packet(packet_->record(), std::move(payload), packet_->path(), followers, bytes_,
+                          branches_);
   made->given_ = std::move(given);
   made->take_ = may_come_back ? take_ : 1;
   record().add_living(followers - 1);
@@ -262,8 +263,8 @@ std::vector<PacketPtr> Claim::divide(std::vector<AnyPayload> payloads, std::uint
     path.reserve(packet_->path().size() + 1);
     path = packet_->path();
     path.push_back(static_cast<std::uint32_t>(i));
-    made.push_back(std::make_shared<Packet>(record, std::move(payloads[i]), std::move(path),
-                                            followers, bytes, branches_));
+    made.push_back(
+        make_packet(record, std::move(payloads[i]), std::move(path), followers, bytes, branches_));
     record->add_living(followers);  // From here on the child ends by itself, whatever happens.
     bytes_ -= bytes;
   }

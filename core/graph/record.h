@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <flowtts/registry.h>
+#include <oneapi/tbb/tbb_allocator.h>
 
 #include "core/graph/credits.h"
 
@@ -18,6 +19,17 @@ namespace flowtts {
 
 class Record;
 class Packet;
+
+/// Records and packets are made by one thread and freed by another, each time. The usual allocator
+/// locks what the two share for that. Where memory is watched, it is the one that is watched.
+#if defined(__SANITIZE_ADDRESS__)
+template <class T>
+using LineageAllocator = std::allocator<T>;
+#else
+template <class T>
+using LineageAllocator = oneapi::tbb::tbb_allocator<T>;
+#endif
+
 using PacketPtr = std::shared_ptr<Packet>;
 
 /// Which way a packet took wherever a stage has several followers: the followers' numbers. Together
@@ -105,6 +117,7 @@ class Record : public std::enable_shared_from_this<Record> {
     }
   };
 
+  std::unique_lock<std::mutex> lock();
   void note(Ending ending);
   void release_one();
   void advance();
@@ -163,6 +176,15 @@ class Packet {
   std::uint64_t share_;            ///< Credits of one claim, bytes.
   const std::uint64_t remainder_;  ///< What the division left; goes to the last claim.
 };
+
+template <class... Args>
+std::shared_ptr<Record> make_record(Args&&... args) {
+  return std::allocate_shared<Record>(LineageAllocator<Record>(), std::forward<Args>(args)...);
+}
+template <class... Args>
+PacketPtr make_packet(Args&&... args) {
+  return std::allocate_shared<Packet>(LineageAllocator<Packet>(), std::forward<Args>(args)...);
+}
 
 /// A follower's share of a packet: one of the record's living, and a part of its credits. Exactly
 /// one of `end`, `arrive`, `pass_on`, `send_back` and `divide` is to be called; a claim that is

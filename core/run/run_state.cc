@@ -196,14 +196,19 @@ std::vector<StageReport> RunState::stage_reports() const {
     StageReport report;
     report.id = stage.id;
     report.type = stage.type->spec.name;
-    report.received = stats_[i].received.load();
-    report.made = stats_[i].made.load();
+    report.received = stats_[i].received();
+    report.made = stats_[i].made();
     report.filtered = stats_[i].filtered.load();
     report.failed = stats_[i].failed.load();
     report.retried = stats_[i].retried.load();
     report.retakes = stats_[i].retakes.load();
     report.busy_seconds = stats_[i].busy_seconds();
-    report.queued = static_cast<std::uint64_t>(std::max<std::int64_t>(0, stats_[i].queued()));
+    // What is with a device is among what waits, and a source reads, which is no item yet.
+    const StageKind kind = stage.type->kind;
+    const bool counted = kind == StageKind::kDevice || kind == StageKind::kSource;
+    const std::int64_t inside = counted ? 0 : stats_[i].working();
+    report.queued =
+        static_cast<std::uint64_t>(inside + std::max<std::int64_t>(0, stats_[i].queued()));
     report.queued_most = static_cast<std::uint64_t>(stats_[i].queued_most());
     reports.push_back(std::move(report));
   }

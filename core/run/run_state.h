@@ -153,13 +153,14 @@ class RunState final {
   std::atomic<bool> interrupted_{false};
   std::atomic<bool> abandoned_{false};
 
-  std::atomic<std::uint64_t> records_read_{0};
+  // What the reader counts, and what the graph's threads count, a cache line each.
+  alignas(64) std::atomic<std::uint64_t> records_read_{0};
   std::atomic<std::uint64_t> records_done_before_{0};
   std::atomic<std::int64_t> items_made_{0};
-  EndingCounts records_;
+  alignas(64) EndingCounts records_;
   EndingCounts items_;
 
-  mutable std::mutex mutex_;
+  alignas(64) mutable std::mutex mutex_;
   std::optional<Error> fatal_;
   std::map<std::string, std::uint64_t> filtered_items_;
   std::map<std::string, std::uint64_t> failed_items_;

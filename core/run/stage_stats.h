@@ -19,8 +19,8 @@ inline double seconds_since(Clock::time_point start) {
 
 /// What happens at one stage. Thread-safe; written by the stage's threads, read by the monitor.
 ///
-/// Every item goes through here, so there is no lock that the stage's threads share: each that is
-/// at work holds a desk of its own.
+/// Every item goes through here, so there is nothing that the stage's threads share: each that is
+/// at work holds a desk of its own, a cache line with its clock and its counters.
 class StageStats {
   struct Desk;
 
@@ -30,25 +30,44 @@ class StageStats {
       : desk_count_(static_cast<std::size_t>(threads)),
         desks_(std::make_unique<Desk[]>(desk_count_)) {}
 
-  /// Marks an item as being worked on from construction to destruction.
+  /// Marks an item as being worked on from construction to `end`, or destruction.
   class Working {
    public:
     /// \param record_id which record, for the watchdog; outlives this.
-    Working(StageStats& stats, const std::string& record_id) : desk_(stats.take_desk()) {
-      desk_.since = Clock::now();
-      desk_.record_id = &record_id;
-      desk_.leave_as(kActive);
+    /// \param since     when the work began, by a clock that has been read already.
+    /// \param thread    at which desk to look first: threads with numbers of their own do not meet.
+    Working(StageStats& stats, const std::string& record_id, Clock::time_point since = Clock::now(),
+            std::size_t thread = 0)
+        : desk_(&stats.take_desk(thread)) {
+      desk_->since = since;
+      desk_->record_id = &record_id;
+      desk_->leave_as(kActive);
     }
     ~Working() {
-      while (!desk_.hold(kActive)) std::this_thread::yield();
-      desk_.add_busy(Clock::now());
-      desk_.leave_as(kFree);
+      if (desk_) end();
     }
     Working(const Working&) = delete;
     Working& operator=(const Working&) = delete;
 
+    void add_received() { add(desk_->received, 1); }
+    void add_made(std::uint64_t items) { add(desk_->made, items); }
+    /// \return the time, at which the same thread may begin with something else.
+    Clock::time_point end() {
+      const Clock::time_point now = Clock::now();
+      while (!desk_->hold(kActive)) std::this_thread::yield();
+      desk_->add_busy(now);
+      desk_->leave_as(kFree);
+      desk_ = nullptr;
+      return now;
+    }
+
    private:
-    Desk& desk_;
+    /// Nobody else writes to the desk meanwhile, so that this need be no atomic addition.
+    static void add(std::atomic<std::uint64_t>& count, std::uint64_t more) {
+      count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+    }
+
+    Desk* desk_;
   };
 
   /// All that is being worked on makes progress: its age begins anew.
@@ -62,11 +81,19 @@ class StageStats {
     }
   }
 
+  /// Of items that no thread is at work on here, as those of devices; not while one is at work.
+  void add_received() { desks_[0].received.fetch_add(1, std::memory_order_relaxed); }
+  void add_made() { desks_[0].made.fetch_add(1, std::memory_order_relaxed); }
+  std::uint64_t received() const { return sum(&Desk::received); }
+  std::uint64_t made() const { return sum(&Desk::made); }
+
   struct Oldest {
     double seconds = 0;
     std::string record_id;
   };
 
+  /// Items wait before the stage, or no longer do. Those of a device stage wait until it has done
+  /// with them; elsewhere those that are worked on do not wait.
   void add_queued(std::int64_t count) {
     const std::int64_t now = queued_.fetch_add(count) + count;
     std::int64_t most = queued_most_.load();
@@ -84,7 +111,7 @@ class StageStats {
   /// How many can be at once.
   int threads() const { return static_cast<int>(desk_count_); }
   /// Grows whenever anything happens here.
-  std::uint64_t events() const { return received + made + filtered + failed + retried; }
+  std::uint64_t events() const { return received() + made() + filtered + failed + retried; }
 
   double busy_seconds() const {
     Clock::duration busy{0};
@@ -107,8 +134,6 @@ class StageStats {
     return oldest;
   }
 
-  std::atomic<std::uint64_t> received{0};
-  std::atomic<std::uint64_t> made{0};
   std::atomic<std::uint64_t> filtered{0};
   std::atomic<std::uint64_t> failed{0};
   std::atomic<std::uint64_t> retried{0};
@@ -123,7 +148,10 @@ class StageStats {
     std::atomic<int> state{kFree};
     Clock::time_point since;
     const std::string* record_id = nullptr;
-    std::atomic<Clock::rep> busy{0};  ///< Read by anyone at any time.
+    // Read by anyone at any time.
+    std::atomic<Clock::rep> busy{0};
+    std::atomic<std::uint64_t> received{0};
+    std::atomic<std::uint64_t> made{0};
 
     bool hold(DeskState from) {
       int expected = from;
@@ -144,13 +172,25 @@ class StageStats {
   };
 
   /// A free desk, held. There is one, after a moment at the most: see the constructor.
-  Desk& take_desk() {
+  Desk& take_desk(std::size_t thread) {
+    const std::size_t first = thread < desk_count_ ? thread : 0;
     while (true) {
-      for (std::size_t i = 0; i < desk_count_; ++i) {
+      for (std::size_t i = first; i < desk_count_; ++i) {
+        if (desks_[i].hold(kFree)) return desks_[i];
+      }
+      for (std::size_t i = 0; i < first; ++i) {
         if (desks_[i].hold(kFree)) return desks_[i];
       }
       std::this_thread::yield();
     }
+  }
+
+  std::uint64_t sum(std::atomic<std::uint64_t> Desk::*count) const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < desk_count_; ++i) {
+      sum += (desks_[i].*count).load(std::memory_order_relaxed);
+    }
+    return sum;
   }
 
   const std::size_t desk_count_;

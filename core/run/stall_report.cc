@@ -27,11 +27,10 @@ std::string reader(const RunState& state, const StageStats& stats) {
 }
 
 std::string cpu_stage(const StageStats& stats) {
-  const std::int64_t all = std::max<std::int64_t>(0, stats.queued());
+  const std::int64_t waiting = std::max<std::int64_t>(0, stats.queued());
   const std::int64_t inside = stats.working();
-  if (all == 0 && inside == 0) return "empty";
-  return fmt::format("{} waiting, {} in it, which takes {}",
-                     counted(std::max<std::int64_t>(0, all - inside), "item"), inside,
+  if (waiting == 0 && inside == 0) return "empty";
+  return fmt::format("{} waiting, {} in it, which takes {}", counted(waiting, "item"), inside,
                      stats.threads());
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <flowtts/stage.h>
+#include <oneapi/tbb/parallel_for.h>
 
 /// Stages for the tests of core: one of each kind, on numbers, with faults that a test can ask for.
 /// They are in a registry of their own, so that no test here depends on a built-in stage.
@@ -363,6 +364,51 @@ struct Together final : Gather<Num, Nums>, Faulty {
   }
 };
 
+/// Notes how many calls there are at once, and spreads its work over oneTBB's threads.
+struct Crowd final : Map<Num, Num> {
+  int tasks = 1;
+
+  static void describe(Spec<Crowd>& spec) {
+    spec.name("crowd").summary("Counts who is in it.");
+    spec.param("tasks", &Crowd::tasks, "Of which a call's work consists.").range(1, 100);
+  }
+  std::optional<Error> open(const RunContext&) {
+    state = std::make_shared<State>();
+    return std::nullopt;
+  }
+  std::optional<Error> close() {
+    Probe::get().event("most at once " + std::to_string(state->most));
+    Probe::get().event("most in a thread " + std::to_string(state->most_in_thread));
+    return std::nullopt;
+  }
+  Num process(const Num& in, const Item&) const {
+    static thread_local int in_thread = 0;
+    in_thread += 1;
+    raise(state->most_in_thread, in_thread);
+    raise(state->most, state->inside += 1);
+    const auto rest = [](int) { std::this_thread::sleep_for(std::chrono::microseconds(100)); };
+    if (tasks == 1) {
+      rest(0);
+    } else {
+      oneapi::tbb::parallel_for(0, tasks, rest);
+    }
+    state->inside -= 1;
+    in_thread -= 1;
+    return in;
+  }
+
+ private:
+  struct State {
+    std::atomic<int> inside{0}, most{0}, most_in_thread{0};
+  };
+  static void raise(std::atomic<int>& most, int value) {
+    int now = most;
+    while (value > now && !most.compare_exchange_weak(now, value)) {
+    }
+  }
+  std::shared_ptr<State> state;
+};
+
 /// Sums up what a gather made.
 struct SumUp final : Map<Nums, Num> {
   static void describe(Spec<SumUp>& spec) { spec.name("sum_up").summary("Sums up."); }
@@ -570,6 +616,7 @@ inline const StageRegistry* make_test_registry(const char* runtime) {
   made->add(make_stage_type<CountCalls>());
   made->add(make_stage_type<EveryType>());
   made->add(make_stage_type<Picky>());
+  made->add(make_stage_type<Crowd>());
   return made;
 }
 

@@ -63,10 +63,10 @@ struct StageReport {
   std::uint64_t filtered = 0;
   std::uint64_t failed = 0;
   std::uint64_t retried = 0;
-  std::uint64_t retakes = 0;  ///< Items that it sent back for another take.
-  double busy_seconds = 0;    ///< Summed over threads.
-  std::uint64_t queued = 0;   ///< Items that wait at the stage or are in it; 0 at the end.
-  std::uint64_t queued_most = 0;
+  std::uint64_t retakes = 0;      ///< Items that it sent back for another take.
+  double busy_seconds = 0;        ///< Summed over threads.
+  std::uint64_t queued = 0;       ///< Items that wait at the stage or are in it; 0 at the end.
+  std::uint64_t queued_most = 0;  ///< That waited; at a device stage, or were in it.
   std::vector<DeviceReport> devices;
 };
 

@@ -55,11 +55,11 @@ TEST_CASE("many threads work at a stage while others look at it") {
   });
   std::vector<std::jthread> threads;
   for (int i = 0; i < 2 * kThreads; ++i) {  // more than there are desks: some wait for one
-    threads.emplace_back([&] {
+    threads.emplace_back([&, i] {
       for (int item = 0; item < 2000; ++item) {
         const std::string id = name;
-        const StageStats::Working working(stats, id);
-        stats.made.fetch_add(1);
+        StageStats::Working working(stats, id, Clock::now(), static_cast<std::size_t>(i));
+        working.add_made(1);
       }
     });
   }
@@ -67,7 +67,7 @@ TEST_CASE("many threads work at a stage while others look at it") {
   over = true;
   looker.join();
   CHECK_FALSE(misread);
-  CHECK(stats.made == 2U * kThreads * 2000U);
+  CHECK(stats.made() == 2U * kThreads * 2000U);
   CHECK(stats.busy_seconds() > 0);
   CHECK_FALSE(stats.oldest());
 }
