@@ -80,12 +80,10 @@ def _keep_language_model_right():
 
 
 def _read_recordings_with_soundfile():
-    """torchaudio 2.9 and later read files by torchcodec, which CosyVoice does not ask for."""
-    import importlib.util
-
+    """As CosyVoice asks for, which torchaudio 2.9 and later do not heed: they want torchcodec."""
     import torchaudio
 
-    if importlib.util.find_spec("torchcodec") or not hasattr(torchaudio, "load_with_torchcodec"):
+    if not hasattr(torchaudio, "load_with_torchcodec"):
         return
     import soundfile
     import torch

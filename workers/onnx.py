@@ -29,10 +29,10 @@ A model that draws its noise inside (RandomNormal) gives other samples at each c
 the noise or the seed as an input, or without noise.
 """
 
+import flowtts_worker
+
 import numpy
 import onnxruntime
-
-import flowtts_worker
 
 _TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64,
           "tensor(float16)": numpy.float16, "tensor(int64)": numpy.int64,
