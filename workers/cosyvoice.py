@@ -62,7 +62,8 @@ def version_of(folder):
 
 def _keep_language_model_right():
     """Versions 2 and 3 were written for transformers 4.51. Newer ones take the mask of one step for
-    that of all steps, so that each token sees the first one alone, and load Qwen2 in bfloat16."""
+    that of all steps, so that each token sees the first one alone (4.53), and load Qwen2 in the
+    bfloat16 that its folder names (5)."""
     from cosyvoice.llm.llm import Qwen2Encoder
 
     make, step = Qwen2Encoder.__init__, Qwen2Encoder.forward_one_step

@@ -1,7 +1,9 @@
-"""Writes a folder as the models of CosyVoice 1, 2 or 3 are, with tiny random weights: noise comes out
-of it, by the same code. Needs CosyVoice's sources and packages.
+"""Writes folders as the models of CosyVoice 1, 2 and 3 are, with tiny random weights: noise comes out
+of them, by the same code. Needs CosyVoice's sources and packages.
 
-    python3 tiny_cosyvoice.py SOURCES FOLDER [VERSION]
+    python3 tiny_cosyvoice.py SOURCES FOLDER/model
+
+writes FOLDER/model1, FOLDER/model2 and FOLDER/model3.
 
 The text "Unreadable" has a token that the language models of version 2 and 3 have no embedding for.
 """
@@ -98,8 +100,7 @@ def save_recording(path):
         file.writeframes(noise.astype("<i2").tobytes())
 
 
-def main(sources, folder, version="1"):
-    sys.path[:0] = [sources, os.path.join(sources, "third_party", "Matcha-TTS")]
+def write(folder, version):
     os.makedirs(folder, exist_ok=True)
     name = "cosyvoice%s.yaml" % ("" if version == "1" else version)
     shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "cosyvoice", name), folder)
@@ -127,6 +128,12 @@ def main(sources, folder, version="1"):
     save_speech_tokenizer(os.path.join(folder, "speech_tokenizer_v%s.onnx" % version),
                           2 if version == "1" else 4)
     save_recording(os.path.join(folder, "prompt.wav"))
+
+
+def main(sources, folders):
+    sys.path[:0] = [sources, os.path.join(sources, "third_party", "Matcha-TTS")]
+    for version in "123":
+        write(folders + version, version)
 
 
 main(*sys.argv[1:])
