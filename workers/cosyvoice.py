@@ -172,6 +172,12 @@ class CosyVoice(flowtts_worker.Worker):
 
         model.llm_job = guarded
 
+    def _forget_requests(self):
+        """CosyVoice does so at the end of one that goes well."""
+        for name, held in vars(self.model.model).items():
+            if name.endswith("_dict"):
+                held.clear()
+
     def _read_prompts(self, prompts):
         """Has the model take in each recording once, under its speaker's name."""
         for name, prompt in prompts.items():
@@ -233,13 +239,16 @@ class CosyVoice(flowtts_worker.Worker):
             parts = self.model.inference_cross_lingual(text, "", item.speaker, **more)
         else:
             parts = self.model.inference_instruct2(text, "", "", item.speaker, **more)
-        self.errors.clear()
+        error = None
         try:
             audio = [part["tts_speech"] for part in parts]  # to the end
-        except Exception as error:
-            raise (self.errors or [error])[0] from None
+        except Exception as failed:
+            error = failed
         if self.errors:
-            raise self.errors[0]
+            error = self.errors.pop()  # what the other one comes of; kept, it would keep its tensors
+        if error:
+            self._forget_requests()
+            raise error
         if not audio:
             raise flowtts_worker.Unspeakable()
         return torch.cat(audio, dim=1)
