@@ -85,8 +85,11 @@ for version in 2 3; do
     align $mode$version $mode$version.yaml "${by_anna[@]}" "${rate[@]}"
     spoken $mode$version 24000 anna
   done
-  align two$version zero_shot$version.yaml "${by_anna[@]}" "${rate[@]}" --set vars.tasks_per_gpu=2
-  alike zero_shot$version two$version
+  for tasks in 1 2; do  # of several sentences
+    align by$tasks$version zero_shot$version.yaml "${rate[@]}" --set vars.styles=anna --set sample.alpha=0.03 \
+        --set vars.tasks_per_gpu=$tasks
+  done
+  alike by1$version by2$version
   # The modes are told apart: what is drawn is the same, and what it is drawn for is not.
   if alike zero_shot$version cross_lingual$version >/dev/null; then exit 1; fi
   # With its own splitter on, what FlowTTS has cut is spoken as it is.
