@@ -92,7 +92,7 @@ for version in 2 3; do
   done
   alike by1$version by2$version
   # The modes are told apart: what is drawn is the same, and what it is drawn for is not.
-  if alike zero_shot$version cross_lingual$version >/dev/null; then exit 1; fi
+  if alike zero_shot$version/audio cross_lingual$version/audio >/dev/null; then exit 1; fi
   # With its own splitter on, what FlowTTS has cut is spoken as it is.
   voice sft$version.yaml $version sft '[英文女]' 'split: true'
   align sft$version sft$version.yaml "${short[@]}" "${rate[@]}" --set vars.styles=英文女
