@@ -70,5 +70,8 @@ if(TARGET flowtts_command)
     if(entry MATCHES "^worker_")
       set_tests_properties("cli/${entry}" PROPERTIES SKIP_REGULAR_EXPRESSION "^skipped: ")
     endif()
+    if(entry STREQUAL "worker_cosyvoice")  # starts CosyVoice's Python some twenty times
+      set_tests_properties("cli/${entry}" PROPERTIES TIMEOUT 1800)
+    endif()
   endforeach()
 endif()

@@ -43,6 +43,11 @@ MAGIC = b"FTW1"
 _PREFIX = struct.Struct("<4sIQ")  # magic, bytes of the head, bytes of the body
 _LONGEST_HEAD = 1 << 24
 
+# The ready workers beside this file are called as the packages that they use, onnx or piper: these are
+# to be found first, by whatever is imported after this.
+_HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.sort(key=lambda folder: os.path.abspath(folder) == _HERE)
+
 _END = object()
 _EXIT_BROKEN_DEVICE = 75  # the device answers nothing any more; a new process may
 

@@ -235,6 +235,18 @@ class Protocol(unittest.TestCase):
             self.assertNotEqual(process.child.wait(), 0)
 
 
+class Imports(unittest.TestCase):
+    def test_a_package_comes_before_the_ready_worker_of_its_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "onnx.py"), "w") as file:
+                file.write("which = 'the package'")
+            found = subprocess.run(
+                [sys.executable, "-c", "import flowtts_worker, onnx; print(onnx.which)"],
+                env={**os.environ, "PYTHONPATH": SDK + os.pathsep + folder},
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.assertEqual(found.stdout, "the package\n")
+
+
 class ByHand(unittest.TestCase):
     def test_a_voice_is_heard_without_flowtts(self):
         with tempfile.TemporaryDirectory() as folder:
