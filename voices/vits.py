@@ -86,7 +86,8 @@ class Attention(nn.Module):
         if self.emb_rel_k is not None:
             # From how far to the left or right each token looks, the score of that distance.
             distance = places.unsqueeze(0) - places.unsqueeze(1)
-            near = (distance.abs() <= self.window).to(x.dtype)
+            # In floating point: on GPUs TorchScript's fuser writes `fabs` for whole numbers as well.
+            near = (distance.to(x.dtype).abs() <= self.window).to(x.dtype)
             index = (distance.clamp(-self.window, self.window) + self.window).expand_as(scores)
             by_distance = torch.matmul(query, self.emb_rel_k.transpose(1, 2))
             scores = scores + by_distance.gather(3, index) * near

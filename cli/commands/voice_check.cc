@@ -1,6 +1,8 @@
 #include "cli/commands/voice_check.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -218,6 +220,13 @@ int check_voice(const VoiceCheckArguments& arguments) {
     std::fflush(stdout);
   }
   if (arguments.json) print_json(*voice, all);
+  const bool lost = std::any_of(all.begin(), all.end(), [](const Tried& tried) {
+    return tried.trial.ok() && tried.trial->lost_device();
+  });
+  if (lost) {
+    std::fflush(nullptr);
+    std::_Exit(status_of(all));
+  }
   return status_of(all);
 }
 

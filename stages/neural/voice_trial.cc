@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "core/exceptions.h"
+#include "core/keep_for_ever.h"
 #include "stages/audio/audio_gate.h"
 #include "stages/audio/sound_measure.h"
 #include "stages/io/hash.h"
@@ -316,6 +317,11 @@ bool VoiceTrial::good() const {
                                     [](const VoiceFinding& finding) { return finding.fault; });
 }
 
+bool VoiceTrial::lost_device() const {
+  return std::any_of(findings.begin(), findings.end(),
+                     [](const VoiceFinding& finding) { return finding.code == kDeviceLostCode; });
+}
+
 Result<VoiceTrial> try_voice(const VoiceConfig& voice, std::span<const TrialText> texts,
                              const VoiceTrialOptions& options) {
   const VoiceFormat* format = find_voice_format(voice.format);
@@ -333,7 +339,7 @@ Result<VoiceTrial> try_voice(const VoiceConfig& voice, std::span<const TrialText
   const std::uint64_t host_before = process_memory(getpid()).now;
   const std::uint64_t device_before = free_device_bytes(options.device);
   // Before the engine, and outliving it, as on a lane's thread.
-  const std::unique_ptr<LaneBinding> binding = (*runtime)->bind(options.device);
+  std::unique_ptr<LaneBinding> binding = (*runtime)->bind(options.device);
   const auto begin = Clock::now();
   auto engine = load(voice, options);
   trial.load_seconds = seconds_since(begin);
@@ -346,6 +352,11 @@ Result<VoiceTrial> try_voice(const VoiceConfig& voice, std::span<const TrialText
   trial.numerics = (*engine)->numerics();
   trial.max_batch = (*engine)->max_batch();
   Trial(voice, texts, options, **engine, binding.get(), trial).run();
+  if (trial.lost_device()) {  // what is there must not be asked to free itself
+    keep_for_ever(*std::move(engine));
+    keep_for_ever(std::move(binding));
+    return trial;
+  }
   (*runtime)->synchronize(options.device);
   trial.host_bytes = less(process_memory(getpid()).now, host_before) + (*engine)->host_bytes();
   trial.device_bytes = std::max((*runtime)->memory(options.device).peak,

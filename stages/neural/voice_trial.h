@@ -48,6 +48,9 @@ struct VoiceTrial {
   std::vector<VoiceFinding> findings;
 
   bool good() const;
+  /// Whether the voice has lost its device, after which the process had better end by std::_Exit:
+  /// what libraries do with it at exit could hang or throw.
+  bool lost_device() const;
 };
 
 struct VoiceTrialOptions {

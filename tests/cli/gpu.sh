@@ -30,6 +30,6 @@ python3 - "$out/recycled/run.json" <<'PY'
 import json, sys
 report = json.load(open(sys.argv[1]))
 device = next(s for s in report["stages"] if s["id"] == "synthesize")["devices"][0]
-assert device["recycled"] >= 3, device
+assert device["recycled"] >= 1, device
 print("recycled", device["recycled"], "times in", device["batches"], "batches")
 PY

@@ -244,5 +244,45 @@ TEST_CASE("a trial is good where nothing is at fault and something was spoken") 
   CHECK(!nothing.good());
 }
 
+/// Loses its device with the first sentence. What it then is asked to free would end the process.
+class LosingEngine final : public VoiceEngine {
+ public:
+  explicit LosingEngine(bool& freed) : freed_(freed) {}
+  ~LosingEngine() override { freed_ = true; }
+  std::vector<Result<VoiceSound>> speak(std::span<const VoiceInput> batch, std::size_t) override {
+    return {batch.size(), Error{std::string(kDeviceLostCode), "device-side assert triggered"}};
+  }
+  std::size_t max_batch() const override { return 0; }
+  std::string numerics() const override { return "lost"; }
+
+ private:
+  bool& freed_;
+};
+
+TEST_CASE("a voice that loses its device is at fault, and what is on the device is not freed") {
+  static bool freed = false;
+  static const bool registered = [] {
+    register_voice_format({"trial_test_losing", "host",
+                           [](const VoiceConfig&, DeviceId,
+                              const VoiceOptions&) -> Result<std::shared_ptr<VoiceEngine>> {
+                             return std::shared_ptr<VoiceEngine>(
+                                 std::make_shared<LosingEngine>(freed));
+                           },
+                           ModelFile::kNone});
+    return true;
+  }();
+  REQUIRE(registered);
+  VoiceConfig voice = tones();
+  const auto texts = trial_texts(voice, {});
+  REQUIRE(texts.ok());
+  voice.format = "trial_test_losing";
+  const auto trial = try_voice(voice, *texts, {});
+  REQUIRE(trial.ok());
+  CHECK_FALSE(trial->good());
+  CHECK(trial->lost_device());
+  CHECK_FALSE(freed);
+  CHECK_FALSE(VoiceTrial{}.lost_device());
+}
+
 }  // namespace
 }  // namespace flowtts
