@@ -28,8 +28,12 @@ namespace {
 
 using Samples = std::vector<float>;
 
-std::shared_ptr<VoiceEngine> open(const flowtts::VoiceConfig& voice, DeviceId device) {
-  auto engine = flowtts::open_torchscript(voice, device);
+/// \param memory_bytes that it may take of the device, as in a run with such a limit; 0: any.
+std::shared_ptr<VoiceEngine> open(const flowtts::VoiceConfig& voice, DeviceId device,
+                                  std::uint64_t memory_bytes = 0) {
+  flowtts::TorchOptions options;
+  options.voice.share.memory_bytes = memory_bytes;
+  auto engine = flowtts::open_torchscript(voice, device, options);
   if (engine.is_error()) FAIL(engine.error().message);
   return std::move(engine).value();
 }
@@ -183,7 +187,7 @@ TEST_CASE(
   constexpr std::uint64_t kLimit = 1056U << 20U;  // most of it is CUDA's own
   const auto runtime = start_gpu(kLimit);
   const auto binding = runtime->bind(kGpu);
-  const auto engine = open(flowtts::testing::default_voice(), kGpu);
+  const auto engine = open(flowtts::testing::default_voice(), kGpu, kLimit);
   runtime->release_cached(kGpu);
   const Sentences sentences(200);
   for (const auto& row : speak(*engine, sentences.inputs)) {

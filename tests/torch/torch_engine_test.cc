@@ -511,6 +511,13 @@ def render(self, h, durations, token_lengths, speaker, frame_lengths, frames):
     return torch.full([h.size(0), frames.size(0) * 10], float(frames.size(0)))
 )");
   CHECK(flowtts::depends_on_batch(*open(by_length.config(), true), 8));
+  // Also where the model knows two tokens only: on a card a third one would lose it.
+  const TinyVoice of_two_tokens(R"(
+def forward(self, tokens, token_lengths, speaker, speed):
+    known = torch.ones([2]).index_select(0, tokens.flatten()).view(tokens.size())
+    return known + tokens.sum().to(torch.float), token_lengths
+)");
+  CHECK(flowtts::depends_on_batch(*open(of_two_tokens.config(), true), 8));
 }
 
 TEST_CASE("The default voice gives the same samples in two halves as in one call") {

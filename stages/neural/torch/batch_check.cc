@@ -40,8 +40,9 @@ bool depends_on_batch(VoiceEngine& engine, std::size_t rows) {
   std::vector<std::vector<std::int64_t>> tokens;
   for (const std::size_t length : kLengths) {
     auto& sentence = tokens.emplace_back(length);
+    // Of 0 and 1, which every model has: another one could be beyond its table, and lose the card.
     for (std::size_t i = 0; i < length; ++i) {
-      sentence[i] = 1 + static_cast<std::int64_t>((i * 7 + length) % 40);
+      sentence[i] = static_cast<std::int64_t>((i * i + length) / 3 % 2);
     }
   }
   std::vector<VoiceInput> inputs;
