@@ -1,5 +1,6 @@
 #include "stages/neural/torch_loader.h"
 
+#include <cstdlib>
 #include <mutex>
 #include <utility>
 
@@ -11,6 +12,13 @@ namespace flowtts {
 namespace {
 
 constexpr const char* kModuleFile = "libflowtts_torch.so";
+
+/// oneDNN, which computes LibTorch's convolutions on a CPU, keeps what it has made for a layer and
+/// a length, 1,024 of them. Sentences have hundreds of lengths and models tens of layers: most were
+/// made anew for each sentence, which took 10 to 20% of the time (bench/cpu_table.py). So many take
+/// 120 MiB at the default voice.
+constexpr const char* kPrimitives = "ONEDNN_PRIMITIVE_CACHE_CAPACITY";
+constexpr const char* kMostPrimitives = "8192";
 
 struct Loaded {
   std::mutex mutex;
@@ -85,6 +93,8 @@ Result<const TorchModule*> load_torch_module() {
     there = loaded().module != nullptr;
   }
   if (!there) {
+    // It has no function for it that LibTorch shows. A number of the user's own stays.
+    ::setenv(kPrimitives, kMostPrimitives, /*overwrite=*/0);
     const Result<void*> handle = open_module(kModuleFile);
     if (!handle.ok()) {
       Error error = handle.error();

@@ -1,5 +1,7 @@
 #include "stages/neural/torch_loader.h"
 
+#include <cstdlib>
+
 #include <doctest/doctest.h>
 
 #include "stages/neural/shared_library.h"
@@ -10,6 +12,14 @@ TEST_CASE("The LibTorch part is loaded from beside the library when a runtime is
   const auto device = (*runtime)->start({flowtts::DeviceKind::kCpu, 0}, {});
   REQUIRE(device.ok());
   CHECK(device->total_bytes > 0);
+}
+
+TEST_CASE("What oneDNN keeps between sentences is enough for a voice's layers and lengths") {
+  const auto module = flowtts::load_torch_module();
+  REQUIRE(module.ok());
+  const char* capacity = std::getenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY");
+  REQUIRE(capacity != nullptr);
+  CHECK(std::atoi(capacity) > 1024);  // oneDNN's own
 }
 
 TEST_CASE("The voice that FlowTTS comes with is opened through the module") {
