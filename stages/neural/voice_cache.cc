@@ -9,12 +9,12 @@
 
 #include <fmt/format.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <flowtts/diagnostics.h>
 
 #include "core/atomic_file.h"
 #include "core/config/yaml_tree.h"
+#include "stages/io/content_hash.h"
 
 namespace flowtts {
 namespace {
@@ -49,8 +49,9 @@ fs::path voices_folder() {
 }
 
 std::string hash_of(std::string_view text) {
-  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  ContentHash hash;
+  hash.add_bytes(text);
+  return hash.hex();
 }
 
 std::optional<std::string> read_file(const fs::path& path) {

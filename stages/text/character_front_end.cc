@@ -13,13 +13,12 @@
 #include <unicode/uscript.h>
 
 #include "core/json_value.h"
+#include "stages/text/normal_form.h"
 #include "stages/text/scan.h"
 
 namespace flowtts {
 namespace {
 
-/// No sentence is near this; a model would take it for ever.
-constexpr std::size_t kLongestText = std::size_t{1} << 16U;
 constexpr std::int64_t kBlank = 0;
 constexpr std::uint64_t kLargestToken = 1U << 24U;  // A table with larger ones is none.
 
@@ -150,16 +149,10 @@ class CharacterFrontEnd final : public FrontEnd {
       : normalizer_(normalizer), table_(std::move(table)), lower_(lower), add_blank_(add_blank) {}
 
   Result<std::vector<std::int64_t>> tokens(std::string_view text) const override {
-    if (text.size() > kLongestText) {
-      return Error{"text_too_long", "the text has " + std::to_string(text.size()) +
-                                        " bytes; the front end 'characters' takes " +
-                                        std::to_string(kLongestText) + " at once"};
-    }
-    UErrorCode status = U_ZERO_ERROR;
-    const icu::UnicodeString normal = normalizer_.normalize(
-        icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())}),
-        status);
-    if (U_FAILURE(status)) return Error{"text_not_normalised", u_errorName(status)};
+    const Result<icu::UnicodeString> normal_text =
+        normal_form(normalizer_, text, kCharacterFrontEnd);
+    if (!normal_text.ok()) return normal_text.error();
+    const icu::UnicodeString& normal = *normal_text;
     Reader reader(table_, normalizer_, lower_);
     for (std::int32_t at = 0; at < normal.length(); at = normal.moveIndex32(at, 1)) {
       reader.read(normal.char32At(at));

@@ -10,6 +10,7 @@
 #include <unicode/unistr.h>
 #include <unicode/uscript.h>
 
+#include "stages/text/normal_form.h"
 #include "stages/text/scan.h"
 
 namespace flowtts {
@@ -17,8 +18,6 @@ namespace {
 
 /// Of a text's letters, what may be of another script: as flite_us has it.
 constexpr double kMaxOther = 0.05;
-/// No sentence is near this; a model would take it for ever.
-constexpr std::size_t kLongestText = std::size_t{1} << 16U;
 
 using Scripts = std::set<UScriptCode>;
 
@@ -51,16 +50,9 @@ class TextFrontEnd final : public FrontEnd {
       : normalizer_(normalizer), scripts_(std::move(scripts)) {}
 
   Result<std::vector<std::int64_t>> tokens(std::string_view text) const override {
-    if (text.size() > kLongestText) {
-      return Error{"text_too_long", "the text has " + std::to_string(text.size()) +
-                                        " bytes; the front end 'text' takes " +
-                                        std::to_string(kLongestText) + " at once"};
-    }
-    UErrorCode status = U_ZERO_ERROR;
-    const icu::UnicodeString normal = normalizer_.normalize(
-        icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())}),
-        status);
-    if (U_FAILURE(status)) return Error{"text_not_normalised", u_errorName(status)};
+    const Result<icu::UnicodeString> normal_text = normal_form(normalizer_, text, kTextFrontEnd);
+    if (!normal_text.ok()) return normal_text.error();
+    const icu::UnicodeString& normal = *normal_text;
     std::vector<std::int64_t> tokens;
     std::size_t spoken = 0;
     std::size_t other = 0;
