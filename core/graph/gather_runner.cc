@@ -45,7 +45,8 @@ void GatherRunner::complete(Claim claim, std::vector<PacketPtr>& made) {
   const AnyGathered all = record->take(gather_);
   int attempt = 1;
   Result<AnyPayload> result = call(claim, all, attempt);
-  while (result.is_error() && !state_.cancelled() && may_retry(result.error(), attempt)) {
+  while (result.is_error() && !state_.cancelled() &&
+         may_retry(state_, stats_, result.error(), attempt)) {
     result = call(claim, all, ++attempt);
   }
   if (state_.traces()) state_.trace(stage_.id, claim.packet(), attempt, outcome_text(result));
@@ -66,12 +67,6 @@ Result<AnyPayload> GatherRunner::call(const Claim& claim, const AnyGathered& all
   } catch (...) {
     return error_from_exception();
   }
-}
-
-bool GatherRunner::may_retry(const Error& error, int attempt) {
-  if (!error.retryable || error.fatal || attempt > state_.settings().retries) return false;
-  stats_.retried.fetch_add(1, std::memory_order_relaxed);
-  return true;
 }
 
 void GatherRunner::finish(Claim claim, const Result<AnyPayload>& result, int attempts) {

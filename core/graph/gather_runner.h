@@ -37,7 +37,6 @@ class GatherRunner {
  private:
   void complete(Claim claim, std::vector<PacketPtr>& made);
   Result<AnyPayload> call(const Claim& claim, const AnyGathered& all, int attempt);
-  bool may_retry(const Error& error, int attempt);
   void finish(Claim claim, const Result<AnyPayload>& result, int attempts);
 
   PipelineStage& stage_;

@@ -40,6 +40,12 @@ Error at_stage(const PipelineStage& stage, Error error) {
   return error;
 }
 
+bool may_retry(const RunState& state, StageStats& stats, const Error& error, int attempt) {
+  if (!error.retryable || error.fatal || attempt > state.settings().retries) return false;
+  stats.retried.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
 PacketPtr StageRunner::process(PacketPtr packet, Walk& walk) {
   return work<AnyPayload, PacketPtr>(std::move(packet), walk);
 }
@@ -106,9 +112,7 @@ bool StageRunner::refuse_if_cancelled(Claim& claim, int attempts) {
 }
 
 bool StageRunner::may_retry(const Error& error, int attempt) {
-  if (!error.retryable || error.fatal || attempt > state_.settings().retries) return false;
-  stats_.retried.fetch_add(1, std::memory_order_relaxed);
-  return true;
+  return flowtts::may_retry(state_, stats_, error, attempt);
 }
 
 bool StageRunner::wants_retake(const Error& error, const Claim& claim) const {

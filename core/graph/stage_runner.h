@@ -19,6 +19,9 @@ std::string outcome_text(const Result<std::vector<AnyPayload>>& result);
 /// A fatal error names its stage, since it is all that will be heard of it.
 Error at_stage(const PipelineStage& stage, Error error);
 
+/// Whether a stage's call that has failed is to be made again; counts it.
+bool may_retry(const RunState& state, StageStats& stats, const Error& error, int attempt);
+
 /// A thread's way through one stage after another.
 struct Walk {
   Clock::time_point now;   ///< Read at the end of each stage, which is the beginning of the next.

@@ -30,10 +30,7 @@ c10::IValue bundled(std::vector<at::Tensor> made) {
 ModelFunction function_of(const std::string& name, std::shared_ptr<AotiModel> model) {
   return {what_is(name),
           [model = std::move(model)](std::vector<c10::IValue> values) -> Result<c10::IValue> {
-            std::vector<at::Tensor> inputs;
-            inputs.reserve(values.size());
-            for (const c10::IValue& value : values) inputs.push_back(value.toTensor());
-            auto made = model->run(std::move(inputs));
+            auto made = model->run(tensors_of(values));
             if (!made.ok()) return made.error();
             return bundled(*std::move(made));
           }};
@@ -59,6 +56,13 @@ Result<ModelArguments> arguments_of(const VoiceConfig& voice, const std::string&
 }
 
 }  // namespace
+
+std::vector<at::Tensor> tensors_of(const std::vector<c10::IValue>& values) {
+  std::vector<at::Tensor> tensors;
+  tensors.reserve(values.size());
+  for (const c10::IValue& value : values) tensors.push_back(value.toTensor());
+  return tensors;
+}
 
 Result<ModelFunctions> load_aoti(const VoiceConfig& voice, DeviceId device, std::size_t lanes) {
   const bool two_parts = !voice.render_method.empty();

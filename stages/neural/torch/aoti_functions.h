@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include <flowtts/device.h>
 #include <flowtts/result.h>
@@ -9,6 +10,9 @@
 #include "stages/neural/voice.h"
 
 namespace flowtts {
+
+/// The tensors that these are: compiled code takes nothing else.
+std::vector<at::Tensor> tensors_of(const std::vector<c10::IValue>& values);
 
 /// Loads the models of an AOTInductor voice's package onto a device: "model", or those that `parts`
 /// names. Errors as load_torchscript; the package may also be another device's.

@@ -116,10 +116,7 @@ class TorchEngine final : public VoiceEngine {
     render_.what = "the compiled render part";
     render_.call =
         [model = compiled_.model](const std::vector<c10::IValue>& values) -> Result<c10::IValue> {
-      std::vector<at::Tensor> inputs;
-      inputs.reserve(values.size());
-      for (const c10::IValue& value : values) inputs.push_back(value.toTensor());
-      Result<std::vector<at::Tensor>> made = model->run(std::move(inputs));
+      Result<std::vector<at::Tensor>> made = model->run(tensors_of(values));
       if (!made.ok()) return made.error();
       if (made->size() == 1) return c10::IValue(made->front());
       return Error{"bad_model_output", c10::str("the compiled voice made ", made->size(),
@@ -348,6 +345,9 @@ class TorchEngine final : public VoiceEngine {
     return std::max<std::size_t>(static_cast<std::size_t>(plans), shapes_.rows(1));
   }
 
+  /// How many plans wait at the most.
+  std::size_t most_waiting() const { return look_ahead_ > 0 ? look_ahead_ : share_.look_ahead; }
+
   /// Bytes that renders and planning may take together: of the run's limit, or of what is free,
   /// what weights and waiting plans leave. Of a limit the half: what has been rendered and is on
   /// its way home, and gaps between it, take the rest, and an allocator that has to give memory
@@ -358,8 +358,7 @@ class TorchEngine final : public VoiceEngine {
                             ->getMemoryInfo(static_cast<c10::DeviceIndex>(device.index));
     const double most =
         limited() ? tensor_bytes() : kShareOfFree * static_cast<double>(memory.first);
-    const std::size_t waiting = look_ahead_ > 0 ? look_ahead_ : share_.look_ahead;
-    const double plans = kUsualTokens * bytes.plan_per_token * static_cast<double>(waiting);
+    const double plans = kUsualTokens * bytes.plan_per_token * static_cast<double>(most_waiting());
     const double left = std::max({most - bytes.weights - plans, most / 4, 1.0});
     return static_cast<std::uint64_t>(limited() ? std::max(left / 2, 1.0) : left);
   }
@@ -374,10 +373,9 @@ class TorchEngine final : public VoiceEngine {
   /// How many tokens wait on a GPU at the most, amply: those of the sentences that may wait, and of
   /// those that lanes plan and render.
   std::int64_t usual_store_tokens() const {
-    const std::size_t waiting = look_ahead_ > 0 ? look_ahead_ : share_.look_ahead;
     const std::size_t on_lanes =
         static_cast<std::size_t>(share_.lanes) * (shapes_.rows(1) + share_.max_items);
-    return static_cast<std::int64_t>(kUsualTokens * static_cast<double>(waiting + on_lanes));
+    return static_cast<std::int64_t>(kUsualTokens * static_cast<double>(most_waiting() + on_lanes));
   }
 
   /// What planning takes at once, roughly: several times what it makes.
